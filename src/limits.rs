@@ -1,0 +1,128 @@
+//! Every cap of the bus, with its unit and its reason. Nothing that a client can make grow is
+//! without one. What an operator may change is an option in `config`, and its default is here.
+
+use std::time::Duration;
+
+// ---- names and fields of a request -------------------------------------------------------------
+
+/// Longest namespace name, bytes: it is part of every topic's key and of metric labels.
+pub const NAMESPACE_BYTES_MAX: usize = 128;
+/// Longest topic name, bytes: long enough for a path of ids, short enough for a map key.
+pub const TOPIC_BYTES_MAX: usize = 512;
+/// A message id is a UUID, bytes.
+pub const ID_BYTES: usize = 16;
+/// Longest ordering key, bytes.
+pub const KEY_BYTES_MAX: usize = 1024;
+/// Longest content type, bytes: RFC 6838 names are at most 127 + 1 + 127, the rest is parameters.
+pub const CONTENT_TYPE_BYTES_MAX: usize = 512;
+/// A W3C `traceparent` of version 00 is exactly 55 bytes; later versions may append.
+pub const TRACEPARENT_BYTES_MAX: usize = 128;
+/// W3C asks carriers to keep at least 512 bytes of `tracestate`.
+pub const TRACESTATE_BYTES_MAX: usize = 512;
+/// Most attributes of one message: they are headers, not a second payload.
+pub const ATTRIBUTES_MAX: usize = 64;
+/// Longest attribute name, bytes.
+pub const ATTRIBUTE_NAME_BYTES_MAX: usize = 128;
+/// Longest attribute value, bytes.
+pub const ATTRIBUTE_VALUE_BYTES_MAX: usize = 4096;
+/// Most messages in one batch: a batch is ordered under the topic's lock, and this bounds it.
+pub const BATCH_MESSAGES_MAX: usize = 10_000;
+/// Largest publish request, bytes, and so the largest batch and payload: the default of
+/// `limits.max_message_bytes`.
+pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// The most `limits.max_message_bytes` can be set to, bytes: one batch has to fit one chunk of
+/// memory, and a response to a subscriber.
+pub const MESSAGE_BYTES_CEILING: usize = 64 * 1024 * 1024;
+/// Most entries of one page of an Admin listing.
+pub const PAGE_SIZE_MAX: usize = 1000;
+/// Entries of a page when the request does not say.
+pub const PAGE_SIZE_DEFAULT: usize = 100;
+
+// ---- the log -----------------------------------------------------------------------------------
+
+/// First chunk of a topic's log, bytes: small, so that a million quiet topics stay small.
+pub const CHUNK_BYTES_MIN: usize = 256;
+/// Chunks double up to this size, bytes: large enough that slices are whole DATA frames.
+pub const CHUNK_BYTES_MAX: usize = 256 * 1024;
+/// One entry of the sparse index for so many bytes of log: a resume walks at most this far.
+pub const INDEX_STRIDE_BYTES: usize = 4 * 1024;
+/// What a topic retains when nothing else is said, bytes.
+pub const RETENTION_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
+/// What a topic retains when nothing else is said, messages.
+pub const RETENTION_MESSAGES_DEFAULT: u64 = 1_000_000;
+/// What a topic retains when nothing else is said, age.
+pub const RETENTION_AGE_DEFAULT: Duration = Duration::from_secs(60 * 60);
+
+// ---- memory ------------------------------------------------------------------------------------
+
+/// The global budget is this part of the memory the process may use, cgroup included.
+pub const MEMORY_BUDGET_DIVISOR: u64 = 4;
+/// Smallest budget that can be configured, bytes: below it not even the largest batch fits.
+pub const MEMORY_BUDGET_BYTES_MIN: u64 = 4 * 1024 * 1024;
+/// What an open topic costs beside its log, bytes; charged to the budget so that names alone
+/// cannot fill the memory.
+pub const TOPIC_OVERHEAD_BYTES: usize = 768;
+/// What an open subscription costs, bytes; charged to the budget for the same reason.
+pub const SUBSCRIPTION_OVERHEAD_BYTES: usize = 4 * 1024;
+/// Most namespaces: each is a map and a line in every listing.
+pub const NAMESPACES_MAX: usize = 10_000;
+/// Positions remembered for topics that were closed while idle, so that a resume finds its epoch.
+pub const CLOSED_TOPICS_MAX: usize = 65_536;
+
+// ---- delivery ----------------------------------------------------------------------------------
+
+/// Upper bound of one response to a subscriber, bytes, when it does not ask for less.
+pub const BATCH_BYTES_DEFAULT: usize = 256 * 1024;
+/// Most a subscriber can ask for in one response, bytes.
+pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// Up to so many readers are woken by the publisher itself; more are the scheduler's work.
+pub const FANOUT_INLINE_MAX: usize = 4;
+/// The scheduler wakes so many readers of a topic, then looks after the next topic.
+pub const FANOUT_RUN: usize = 256;
+/// The resolution of heartbeats and of the stall sweep.
+pub const TICK: Duration = Duration::from_millis(100);
+/// A live subscription hears something this often when the client does not say.
+pub const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(15);
+/// Shortest heartbeat a client can ask for.
+pub const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
+/// Longest heartbeat a client can ask for.
+pub const HEARTBEAT_MAX: Duration = Duration::from_secs(600);
+/// A subscriber with data pending that makes no progress for this long is cut.
+pub const STALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// An empty topic without subscriptions is closed after this long.
+pub const IDLE_CLOSE_DEFAULT: Duration = Duration::from_secs(300);
+/// Requests of one PublishStream that may be in work at once; their bytes are bounded by the
+/// stream's flow-control window.
+pub const PUBLISH_PIPELINE_MAX: usize = 256;
+
+// ---- connections -------------------------------------------------------------------------------
+
+/// Connections at once, the default of `limits.max_connections`.
+pub const CONNECTIONS_MAX: usize = 100_000;
+/// Connections that have not sent their first request yet.
+pub const HANDSHAKES_MAX: usize = 1_024;
+/// From accept to the first request, or the connection is closed.
+pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+/// Streams at once on one connection: some clients put a thousand subscriptions on one.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 10_000;
+/// Header list of one request, bytes.
+pub const HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
+/// Flow-control window of a connection, bytes. Half of it is h2's budget for small DATA frames
+/// (h2#939), and it has to be much larger than a stream's, so that one unread stream blocks nobody.
+pub const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+/// Flow-control window of a stream, bytes.
+pub const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
+/// Largest HTTP/2 frame we accept, bytes: fewer, larger frames cost less.
+pub const FRAME_BYTES_MAX: u32 = 256 * 1024;
+/// Bytes buffered per stream below the response body; h2's default is 400 KB.
+pub const SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// HTTP/2 ping after this long without a frame, so that half-open peers are noticed.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+/// A ping not answered in this time ends the connection.
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Shortest wait after the process ran out of file descriptors; doubles up to the longest.
+pub const ACCEPT_BACKOFF_MIN: Duration = Duration::from_millis(50);
+/// Longest wait after the process ran out of file descriptors.
+pub const ACCEPT_BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// From the first signal to the end of the process, at most.
+pub const DRAIN_GRACE_DEFAULT: Duration = Duration::from_secs(10);

@@ -1,0 +1,2 @@
+//! The `bugle` binary.
+fn main() {}
