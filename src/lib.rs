@@ -1,8 +1,13 @@
 //! Bugle: a self-hosted, gRPC-native topics event bus.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+#[cfg(feature = "server")]
+pub mod broker;
 pub mod error;
 pub mod limits;
 #[cfg(any(feature = "client", feature = "server"))]
 pub mod proto;
+#[cfg(feature = "server")]
+pub mod store;
+mod sync;
 pub mod topic;
