@@ -4,6 +4,8 @@
 
 mod name;
 mod position;
+mod retention;
 
 pub use name::{Namespace, TopicName};
 pub use position::Position;
+pub use retention::Retention;
