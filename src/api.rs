@@ -5,11 +5,14 @@
 //! The `server` calls it through hyper's `Service`; tests and embedders may use tower's.
 
 mod body;
+mod frame;
 mod health;
+mod native;
 mod peer;
 mod reflection;
 mod refusal;
 mod reply;
+mod status;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -50,8 +53,7 @@ struct Inner {
     routes: HashMap<String, Route>,
     health: health::Service,
     reflection: reflection::Services,
-    _broker: Arc<Broker>,
-    _options: Options,
+    native: native::Native,
 }
 
 /// The service that answers a method.
@@ -90,8 +92,7 @@ impl Api {
             routes,
             health: health::service(phase),
             reflection: reflection::services()?,
-            _broker: broker,
-            _options: options,
+            native: native::Native::new(broker, &options),
         })))
     }
 
@@ -107,9 +108,9 @@ impl Api {
             Some(Route::Health) => Reply::tonic(inner.health.clone().call(request)),
             Some(Route::ReflectionV1) => Reply::tonic((inner.reflection.v1)(request)),
             Some(Route::ReflectionV1Alpha) => Reply::tonic((inner.reflection.v1alpha)(request)),
-            Some(Route::Bus | Route::Admin) | None => {
-                Reply::ready(refusal::unknown_method(request.uri().path()))
-            }
+            Some(Route::Bus) => inner.native.bus(request),
+            Some(Route::Admin) => inner.native.admin(request),
+            None => Reply::ready(refusal::unknown_method(request.uri().path())),
         }
     }
 }

@@ -4,7 +4,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::{Frame as BodyFrame, SizeHint};
+
+use super::frame::Frame;
+use super::native::Deliveries;
 
 /// The body of a response.
 pub enum Body {
@@ -14,6 +17,14 @@ pub enum Body {
     Text(Option<Bytes>),
     /// What a generated service answers.
     Tonic(tonic::body::Body),
+    /// A subscription.
+    Deliveries(Box<Deliveries>),
+}
+
+impl From<Deliveries> for Body {
+    fn from(deliveries: Deliveries) -> Self {
+        Body::Deliveries(Box::new(deliveries))
+    }
 }
 
 impl Default for Body {
@@ -30,17 +41,18 @@ impl Body {
 }
 
 impl http_body::Body for Body {
-    type Data = Bytes;
+    type Data = Frame;
     type Error = tonic::Status;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
+    ) -> Poll<Option<Result<BodyFrame<Frame>, tonic::Status>>> {
         match self.get_mut() {
             Body::Empty => Poll::Ready(None),
-            Body::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            Body::Tonic(body) => Pin::new(body).poll_frame(cx),
+            Body::Text(text) => Poll::Ready(text.take().map(|text| Ok(BodyFrame::data(text.into())))),
+            Body::Tonic(body) => Pin::new(body).poll_frame(cx).map_ok(|frame| frame.map_data(Frame::from)),
+            Body::Deliveries(body) => Pin::new(&mut **body).poll_frame(cx),
         }
     }
 
@@ -49,6 +61,7 @@ impl http_body::Body for Body {
             Body::Empty => true,
             Body::Text(text) => text.is_none(),
             Body::Tonic(body) => body.is_end_stream(),
+            Body::Deliveries(body) => body.is_end_stream(),
         }
     }
 
@@ -57,6 +70,7 @@ impl http_body::Body for Body {
             Body::Empty => SizeHint::with_exact(0),
             Body::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
             Body::Tonic(body) => body.size_hint(),
+            Body::Deliveries(_) => SizeHint::default(),
         }
     }
 }

@@ -19,6 +19,7 @@ pub struct Reply(State);
 enum State {
     Ready(Option<Box<Response<Body>>>),
     Tonic(Answer),
+    Deliveries(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
 }
 
 impl Reply {
@@ -30,6 +31,11 @@ impl Reply {
     /// The response of a generated service.
     pub(super) fn tonic(answer: Answer) -> Self {
         Reply(State::Tonic(answer))
+    }
+
+    /// The response of a subscription.
+    pub(super) fn deliveries(answer: Pin<Box<dyn Future<Output = Response<Body>> + Send>>) -> Self {
+        Reply(State::Deliveries(answer))
     }
 }
 
@@ -46,6 +52,7 @@ impl Future for Reply {
                 let response = ready!(answer.as_mut().poll(cx))?;
                 Poll::Ready(Ok(response.map(Body::Tonic)))
             }
+            State::Deliveries(answer) => answer.as_mut().poll(cx).map(Ok),
         }
     }
 }

@@ -5,7 +5,6 @@
 //! dropped, what is idle is closed.
 
 use std::future::poll_fn;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 

@@ -20,8 +20,9 @@ use crate::sync::Arc;
 /// Slices of a run: one in the common case, and never more than a gathered write takes.
 pub type Slices = SmallVec<[Bytes; 2]>;
 
-/// Most slices of a run: a gathered write takes 64 vectors, and each slice has a header.
-const SLICES_MAX: usize = 24;
+/// Most slices of a run: with the header of the frame they are what bytes::Take hands to one
+/// gathered write.
+const SLICES_MAX: usize = 15;
 /// Runs of more than this many slices that are smaller than this on average are copied into one:
 /// a copied byte costs less than its part of a vector would.
 const GATHER_SLICES: usize = 2;
@@ -287,3 +288,6 @@ fn gather(run: &mut Run) {
     }
     run.slices = SmallVec::from_iter([Bytes::from(memory)]);
 }
+
+#[cfg(all(test, not(bugle_loom)))]
+mod tests;
