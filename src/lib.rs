@@ -1,6 +1,8 @@
 //! Bugle: a self-hosted, gRPC-native topics event bus.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod error;
 pub mod limits;
 #[cfg(any(feature = "client", feature = "server"))]

@@ -1,0 +1,3 @@
+//! The command line; only `bench` for now.
+
+pub mod bench;
