@@ -6,6 +6,9 @@ use bugle::cli::serve;
 use bugle::error::Code;
 use clap::Parser;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 enum Command {
     Serve(serve::ServeArgs),
