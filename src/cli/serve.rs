@@ -111,6 +111,7 @@ async fn serve(loaded: Loaded) -> Result<()> {
     if !unknown_variables.is_empty() {
         tracing::warn!(variables = ?unknown_variables, "these environment variables are no options");
     }
+    refuse_huge_pages();
     let files = raise_file_limit();
     if let Some(files) = files.filter(|files| asked_for_connections && *files < config.limits.max_connections)
     {
@@ -211,3 +212,15 @@ fn raise_file_limit() -> Option<u64> {
     }
     getrlimit(Resource::Nofile).current
 }
+
+/// With transparent huge pages every buffer that a connection reserves and never fills is resident:
+/// 46 kB for an idle connection instead of 25, as measured.
+#[cfg(target_os = "linux")]
+fn refuse_huge_pages() {
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::info!(%error, "huge pages could not be turned off; idle connections cost more memory");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn refuse_huge_pages() {}
