@@ -3,6 +3,7 @@
 
 mod config;
 mod drain;
+mod frames;
 mod generated;
 mod health;
 mod listener;

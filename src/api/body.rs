@@ -7,19 +7,15 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 /// The body of a response.
+#[derive(Default)]
 pub enum Body {
     /// Nothing: the status is in the headers.
+    #[default]
     Empty,
     /// One piece of text; `None` once it is sent.
     Text(Option<Bytes>),
     /// What a generated service answers.
     Tonic(tonic::body::Body),
-}
-
-impl Default for Body {
-    fn default() -> Self {
-        Body::Empty
-    }
 }
 
 impl Body {
