@@ -9,6 +9,7 @@
 //! [`Config`].
 
 mod load;
+mod loaded;
 mod memory;
 mod mistake;
 mod nearest;
@@ -19,7 +20,8 @@ mod value;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-pub use load::{Loaded, Setting, Sources};
+pub use load::{Setting, Sources};
+pub use loaded::Loaded;
 pub use mistake::{Mistake, Mistakes, Origin};
 pub use table::{OPTIONS, Opt, option};
 pub use value::{Field, Kind, Raw, Size, Value};
