@@ -1,11 +1,14 @@
 //! One binary for all integration tests: one link, one file a subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod bus;
 mod config;
 mod drain;
+mod feed;
 mod frames;
 mod generated;
 mod health;
 mod listener;
+mod order;
 mod reflection;
 mod support;
