@@ -4,11 +4,15 @@
 mod bus;
 mod config;
 mod drain;
+mod farewell;
 mod feed;
 mod frames;
 mod generated;
 mod health;
 mod listener;
 mod order;
+mod publishing;
 mod reflection;
+mod silence;
+mod starts;
 mod support;
