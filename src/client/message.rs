@@ -97,7 +97,8 @@ impl Message {
     /// About how much memory the message takes, bytes: what limits of the publisher count.
     pub(super) fn cost(&self) -> usize {
         let message = &self.wire;
-        let attributes: usize = message.attributes.iter().map(|(name, value)| name.len() + value.len() + 8).sum();
+        let attributes: usize =
+            message.attributes.iter().map(|(name, value)| name.len() + value.len() + 8).sum();
         let texts = message.key.len() + message.content_type.len();
         let trace = message.traceparent.len() + message.tracestate.len();
         // The fields' tags and lengths and the id are less than this.

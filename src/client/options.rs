@@ -88,7 +88,8 @@ impl ClientBuilder {
 
     fn endpoint(&self) -> Result<Endpoint> {
         let wrong = "has to be a URL such as http://127.0.0.1:7600";
-        let uri: http::Uri = self.uri.parse().map_err(|error| Error::field("server", wrong).because(error))?;
+        let uri: http::Uri =
+            self.uri.parse().map_err(|error| Error::field("server", wrong).because(error))?;
         match uri.scheme_str() {
             Some("http") => {}
             Some("https") => {

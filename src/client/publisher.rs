@@ -109,8 +109,7 @@ impl PublisherBuilder {
     pub fn build(self) -> Result<Publisher> {
         let namespace = Namespace::parse(&self.namespace)?;
         let shared = Arc::new(Shared::new(Queue::new(self.shape), namespace.as_str().to_owned()));
-        let task =
-            tokio::spawn(line::run(Arc::clone(&shared), self.client, self.backoff, self.send_timeout));
+        let task = tokio::spawn(line::run(Arc::clone(&shared), self.client, self.backoff, self.send_timeout));
         Ok(Publisher {
             shared,
             namespace,

@@ -51,13 +51,9 @@ pub(super) fn from_wire(status: tonic_types::Status, uri: &str) -> Error {
 }
 
 /// The error for a failure of the connection.
-pub(super) fn transport(
-    source: impl std::error::Error + Send + Sync + 'static,
-    uri: &str,
-) -> Error {
+pub(super) fn transport(source: impl std::error::Error + Send + Sync + 'static, uri: &str) -> Error {
     if never_connected(&source) {
-        let message =
-            format!("no server answers at {uri}: is it running? start one with `bugle serve`");
+        let message = format!("no server answers at {uri}: is it running? start one with `bugle serve`");
         return Error::new(Code::Unavailable, message).reason(UNREACHABLE).because(source);
     }
     let message = format!("the connection to {uri} failed: {}", root(&source));

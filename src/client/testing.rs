@@ -42,7 +42,12 @@ impl Bus for Fake {
         &self,
         _: Request<wire::PublishRequest>,
     ) -> Result<Response<wire::PublishResponse>, Status> {
-        Ok(Response::new(wire::PublishResponse { epoch: 7, first_sequence: 1, last_sequence: 2, status: None }))
+        Ok(Response::new(wire::PublishResponse {
+            epoch: 7,
+            first_sequence: 1,
+            last_sequence: 2,
+            status: None,
+        }))
     }
 
     type PublishStreamStream = Responses<wire::PublishResponse>;
@@ -58,8 +63,11 @@ impl Bus for Fake {
             let mut answered = 0;
             while let Ok(Some(request)) = requests.message().await {
                 let count = request.messages.len() as u64;
-                let status = (request.topic == "refused")
-                    .then(|| tonic_types::Status { code: 3, message: "refused".into(), details: vec![] });
+                let status = (request.topic == "refused").then(|| tonic_types::Status {
+                    code: 3,
+                    message: "refused".into(),
+                    details: vec![],
+                });
                 let first_sequence = {
                     let mut published = stage.published.lock().unwrap();
                     let before: usize = published.iter().map(|request| request.messages.len()).sum();
@@ -154,12 +162,12 @@ async fn a_subscription_that_is_cut_resumes_and_tells() {
             Err(error) => break error,
         }
     };
-    let expected =
-        ["opened 7:40", "7:40", "7:41", "7:42", "restarting", "too slow", "opened 7:43", "7:43"];
+    let expected = ["opened 7:40", "7:40", "7:41", "7:42", "restarting", "too slow", "opened 7:43", "7:43"];
     assert_eq!(told, expected);
     assert_eq!(error.code(), Code::NotFound);
     assert!(subscription.next().await.is_none());
-    let asked: Vec<_> = stage.asked.lock().unwrap().iter().map(|it| it.start.unwrap().start.unwrap()).collect();
+    let asked: Vec<_> =
+        stage.asked.lock().unwrap().iter().map(|it| it.start.unwrap().start.unwrap()).collect();
     use wire::start_position::Start as Wire;
     let after = Wire::After(wire::Position { epoch: 7, sequence: 42 });
     assert_eq!(asked, [Wire::Latest(true), after, after]);

@@ -165,7 +165,9 @@ fn lose(shared: &Shared, cause: &Error, send_timeout: Duration) {
     state.streaming = false;
     state.stream += 1;
     state.waker = None;
-    let unknown = format!("{cause}; the message was sent and may have been stored: publish it again only if a duplicate does no harm");
+    let unknown = format!(
+        "{cause}; the message was sent and may have been stored: publish it again only if a duplicate does no harm"
+    );
     let unknown = Error::new(cause.code(), unknown).reason(OUTCOME_UNKNOWN).because(cause.clone());
     state.queue.fail_in_flight(&unknown);
     let now = Instant::now();

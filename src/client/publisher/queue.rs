@@ -63,7 +63,10 @@ struct Batch {
 /// What there is to send.
 #[derive(Debug)]
 pub(super) enum Take {
-    Batch { topic: Arc<str>, messages: Vec<wire::Message> },
+    Batch {
+        topic: Arc<str>,
+        messages: Vec<wire::Message>,
+    },
     /// Nothing now; look again at this time, or when something changes.
     Wait(Option<Instant>),
 }
@@ -101,7 +104,8 @@ impl Queue {
         batch.bytes += bytes;
         batch.room.merge(room);
         let awaited = batch.awaited.clone();
-        if batch.bytes >= self.shape.batch_bytes_max || batch.messages.len() >= self.shape.batch_messages_max {
+        if batch.bytes >= self.shape.batch_bytes_max || batch.messages.len() >= self.shape.batch_messages_max
+        {
             self.seal(topic);
         }
         (awaited, place)
@@ -239,7 +243,8 @@ impl Queue {
 
     /// Fails everything: the publisher was dropped.
     pub(super) fn abandon(&mut self) {
-        let error = Error::new(Code::Cancelled, "the publisher was dropped: call `close` to send what is left");
+        let error =
+            Error::new(Code::Cancelled, "the publisher was dropped: call `close` to send what is left");
         self.fail_in_flight(&error);
         self.fail_unsent(Instant::now(), &error);
     }

@@ -37,11 +37,11 @@ fn batch(topic: &str, messages: usize) -> Option<(String, usize)> {
 #[test]
 fn without_linger_a_batch_is_whatever_is_there_when_the_line_is_free() {
     let mut queue = queue(Duration::ZERO);
-    queue.push("a", 10);
+    let _ = queue.push("a", 10);
     let (_, place) = queue.push("a", 10);
     assert_eq!(place, 1);
     assert_eq!(queue.take(Instant::now()), batch("a", 2));
-    queue.push("a", 10);
+    let _ = queue.push("a", 10);
     assert_eq!(queue.take(Instant::now()), batch("a", 1));
     assert_eq!(queue.take(Instant::now()), None);
 }
@@ -50,7 +50,7 @@ fn without_linger_a_batch_is_whatever_is_there_when_the_line_is_free() {
 fn a_lingering_batch_goes_out_when_its_time_is_over() {
     let mut queue = queue(LINGER);
     let now = Instant::now();
-    queue.push("a", 10);
+    let _ = queue.push("a", 10);
     assert!(matches!(queue.queue.take(now), Take::Wait(Some(due)) if due >= now + LINGER));
     assert_eq!(queue.take(now + 2 * LINGER), batch("a", 1));
 }
@@ -68,9 +68,9 @@ fn a_full_batch_does_not_linger() {
 #[test]
 fn batches_of_a_topic_keep_their_order_and_a_busy_topic_starves_none() {
     let mut queue = queue(Duration::ZERO);
-    queue.push("busy", 100);
-    queue.push("quiet", 1);
-    queue.push("busy", 100);
+    let _ = queue.push("busy", 100);
+    let _ = queue.push("quiet", 1);
+    let _ = queue.push("busy", 100);
     let now = Instant::now();
     let order: Vec<_> = std::iter::from_fn(|| queue.take(now)).map(|(topic, _)| topic).collect();
     assert_eq!(order, ["busy", "quiet", "busy"]);
@@ -80,11 +80,11 @@ fn batches_of_a_topic_keep_their_order_and_a_busy_topic_starves_none() {
 fn no_more_batches_are_in_flight_than_allowed_and_more_coalesce() {
     let mut queue = queue(Duration::ZERO);
     for _ in 0..3 {
-        queue.push("a", 1);
+        let _ = queue.push("a", 1);
         assert!(queue.take(Instant::now()).is_some());
     }
-    queue.push("a", 1);
-    queue.push("a", 1);
+    let _ = queue.push("a", 1);
+    let _ = queue.push("a", 1);
     assert_eq!(queue.take(Instant::now()), None);
     assert!(queue.queue.answer(Ok(First { epoch: 1, sequence: 1 })));
     assert_eq!(queue.take(Instant::now()), batch("a", 2));
@@ -110,8 +110,8 @@ async fn what_was_not_sent_survives_the_loss_of_the_stream() {
     let mut queue = queue(Duration::ZERO);
     let (sent, _) = queue.push("a", 100);
     assert!(queue.take(Instant::now()).is_some());
-    queue.push("a", 100);
-    queue.push("b", 1);
+    let _ = queue.push("a", 100);
+    let _ = queue.push("b", 1);
     queue.queue.fail_in_flight(&Error::new(Code::Unavailable, "lost"));
     assert!(sent.await.unwrap().is_err());
     assert_eq!(queue.take(Instant::now()), batch("a", 1));

@@ -91,7 +91,8 @@ fn attempts_count_until_the_server_says_something_of_use() {
     lose(&mut resume, Code::Unavailable);
     hear(&mut resume, opened(7, 1));
     assert!(matches!(lose(&mut resume, Code::Unavailable), Next::Retry { attempt: 2, .. }));
-    let heartbeat = wire::SubscribeResponse { heartbeat: Some(wire::Heartbeat::default()), ..Default::default() };
+    let heartbeat =
+        wire::SubscribeResponse { heartbeat: Some(wire::Heartbeat::default()), ..Default::default() };
     hear(&mut resume, heartbeat);
     assert!(matches!(lose(&mut resume, Code::Unavailable), Next::Retry { attempt: 1, .. }));
 }
