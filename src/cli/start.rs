@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn every_start_can_be_written() {
-        let minutes = |count| Duration::from_secs(60 * count);
+        let minutes = |count: u64| Duration::from_secs(60 * count);
         for (text, expected) in [
             ("latest", From::At(Start::Latest)),
             ("earliest", From::At(Start::Earliest)),

@@ -2,10 +2,11 @@
 //! (gaps, reconnects) goes to standard error, so that a pipe gets messages only.
 
 use std::io::IsTerminal;
+use std::os::fd::AsFd;
 
 use clap::{Args, ValueEnum};
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe::Sender;
 
 use super::output::{self, Output};
 use super::start::From;
@@ -122,8 +123,10 @@ fn notice(event: &Event) {
 
 /// Ends when the reader of standard output is gone: on a quiet topic no write would tell.
 async fn reader_gone() {
-    // A file cannot be watched, and has no reader to lose.
-    if let Ok(stdout) = AsyncFd::with_interest(std::io::stdout(), Interest::ERROR)
+    // Unchecked, because the checked way makes standard output non-blocking for everybody who
+    // shares it. A file cannot be watched, and has no reader to lose.
+    let stdout = std::io::stdout().as_fd().try_clone_to_owned();
+    if let Ok(stdout) = stdout.and_then(Sender::from_owned_fd_unchecked)
         && stdout.ready(Interest::ERROR).await.is_ok()
     {
         return;
