@@ -81,7 +81,7 @@ pub(super) async fn run(args: PublishArgs) -> Result<()> {
     if payload.is_none() {
         check_lines(&args)?;
     }
-    let client = args.target.connect().await?;
+    let client = args.target.connect_for(&args.topic).await?;
     match payload {
         Some(payload) => {
             let receipt = client.publish(&args.topic, args.message(payload)).await?;

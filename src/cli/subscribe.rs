@@ -57,7 +57,7 @@ pub(super) async fn run(args: SubscribeArgs) -> Result<()> {
     if args.count == Some(0) {
         return Ok(());
     }
-    let client = args.target.connect().await?;
+    let client = args.target.connect_for(&args.topic).await?;
     let subscription = client.subscribe(&args.topic).from(args.from.start()).open();
     tokio::select! {
         outcome = async { follow(subscription.await?, &args).await } => outcome,

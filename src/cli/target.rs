@@ -32,6 +32,12 @@ impl Server {
 }
 
 impl Target {
+    /// Connects to publish to this topic, or to follow it.
+    pub(super) async fn connect_for(&self, topic: &str) -> Result<Client> {
+        Namespace::parse(&self.namespace)?.topic(topic)?;
+        self.connect().await
+    }
+
     pub(super) async fn connect(&self) -> Result<Client> {
         // A wrong name is told before a missing server: it is the user's to change.
         Namespace::parse(&self.namespace)?;

@@ -175,9 +175,7 @@ impl Publisher {
 
     /// Sends everything, waits for all answers and ends the stream. Errors: as `flush`.
     pub async fn close(self) -> Result<()> {
-        let mut state = self.shared.state();
-        state.closed = true;
-        drop(state);
+        self.shared.state().closed = true;
         self.flush().await
     }
 

@@ -46,7 +46,7 @@ pub struct Subscription {
 enum Link {
     Waiting(Pin<Box<Sleep>>),
     Opening(BoxFuture<'static, Result<Streaming<wire::SubscribeResponse>>>),
-    Live(Live),
+    Live(Box<Live>),
     Ended,
 }
 
@@ -143,7 +143,7 @@ impl Subscription {
 
     fn live(&self, responses: Streaming<wire::SubscribeResponse>) -> Link {
         let watchdog = Box::pin(tokio::time::sleep(self.silence_max));
-        Link::Live(Live { responses, heard: Instant::now(), watchdog })
+        Link::Live(Box::new(Live { responses, heard: Instant::now(), watchdog }))
     }
 
     /// Takes a response apart into events.
@@ -187,32 +187,36 @@ impl Subscription {
 const SILENT: &str = "SERVER_SILENT";
 
 impl Live {
-    fn poll(&mut self, silence_max: Duration, context: &mut Context<'_>) -> Poll<Heard> {
+    /// The next response, or why there is none.
+    fn poll(
+        &mut self,
+        silence_max: Duration,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<wire::SubscribeResponse, Lost>> {
         loop {
             match Pin::new(&mut self.responses).poll_next(context) {
                 Poll::Ready(Some(Ok(response))) => {
                     self.heard = Instant::now();
-                    return Poll::Ready(Heard::Response(response));
+                    return Poll::Ready(Ok(response));
                 }
-                Poll::Ready(Some(Err(status))) => return Poll::Ready(Heard::Status(status)),
-                Poll::Ready(None) => return Poll::Ready(Heard::End),
+                Poll::Ready(Some(Err(status))) => return Poll::Ready(Err(Lost::Status(status))),
+                Poll::Ready(None) => return Poll::Ready(Err(Lost::End)),
                 Poll::Pending => ready!(self.watchdog.as_mut().poll(context)),
             }
             // The watchdog is set again here and not at each response, which is cheaper.
             let deadline = self.heard + silence_max;
             if Instant::now() >= deadline {
-                return Poll::Ready(Heard::Nothing);
+                return Poll::Ready(Err(Lost::Silence));
             }
             self.watchdog.as_mut().reset(deadline);
         }
     }
 }
 
-enum Heard {
-    Response(wire::SubscribeResponse),
+enum Lost {
     Status(tonic::Status),
     End,
-    Nothing,
+    Silence,
 }
 
 impl Stream for Subscription {
@@ -226,13 +230,13 @@ impl Stream for Subscription {
             }
             let lost = match &mut this.link {
                 Link::Live(live) => match ready!(live.poll(this.silence_max, context)) {
-                    Heard::Response(response) => {
+                    Ok(response) => {
                         this.take(response);
                         continue;
                     }
-                    Heard::Status(status) => this.client.error(status),
-                    Heard::End => ended(),
-                    Heard::Nothing => silent(this.silence_max),
+                    Err(Lost::Status(status)) => this.client.error(status),
+                    Err(Lost::End) => ended(),
+                    Err(Lost::Silence) => silent(this.silence_max),
                 },
                 Link::Opening(opening) => match ready!(opening.as_mut().poll(context)) {
                     Ok(responses) => {
