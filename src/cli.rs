@@ -33,10 +33,11 @@ Begin with two terminals and a server:
   bugle publish orders 'hello, camp'
 
 Exit codes:
-  0  done
-  1  refused by the server, or failed
-  2  the command line is wrong
-  3  no server answers";
+  0    done
+  1    refused by the server, or failed
+  2    the command line is wrong
+  3    no server answers
+  130  ended by a second signal before it had drained (serve)";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -9,6 +9,8 @@ use crate::error::{Code, Error};
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const NO_SERVER: u8 = 3;
+/// What shells give for a command that a signal ended: a server that was not left to drain.
+const INTERRUPTED: u8 = 130;
 
 /// Reason of an error that clap could not find but that is one of usage all the same.
 pub(super) const USAGE_REASON: &str = "USAGE";
@@ -23,6 +25,7 @@ fn code(error: &Error) -> u8 {
     match error.reason_code() {
         Some(UNREACHABLE) => NO_SERVER,
         Some(USAGE_REASON) => USAGE,
+        _ if error.code() == Code::Cancelled => INTERRUPTED,
         _ => FAILED,
     }
 }
