@@ -30,8 +30,8 @@ enum Act {
 fn acts() -> impl Strategy<Value = Act> {
     let append = prop_oneof![
         4 => prop::collection::vec(0usize..300, 1..20),
-        1 => prop::collection::vec(0usize..30_000, 1..20),
-        1 => prop::collection::vec(200_000usize..400_000, 1..3),
+        1 => prop::collection::vec(0usize..30_000, 1..4),
+        1 => prop::collection::vec(100_000usize..300_000, 1..2),
     ];
     prop_oneof![
         6 => append.prop_map(Act::Append),
@@ -150,7 +150,7 @@ proptest! {
 
 #[test]
 fn appending_without_room_changes_nothing() {
-    let mut log = Log::new(7, 1, Retention::default(), Budget::new(4096));
+    let mut log = Log::new(7, 1, Retention::default(), Budget::new(1 << 20));
     let batch = Batch::encode(&[Message { payload: vec![1; 1000].into(), ..Default::default() }]).unwrap();
     while log.append(&batch, 1).is_ok() {}
     let (next, bytes) = (log.next(), log.bytes());
