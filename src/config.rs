@@ -127,8 +127,9 @@ pub struct Log {
 
 impl Default for Config {
     fn default() -> Self {
-        let budget =
-            (memory::available() / limits::MEMORY_BUDGET_DIVISOR).max(limits::MEMORY_BUDGET_BYTES_MIN);
+        let share = memory::available() / limits::MEMORY_BUDGET_DIVISOR;
+        // Whole MiB, so that it reads well.
+        let budget = (share & !0xf_ffff).max(limits::MEMORY_BUDGET_BYTES_MIN);
         Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)),
             memory_budget: Size(budget),

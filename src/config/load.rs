@@ -59,8 +59,10 @@ impl Sources {
     pub fn load(self) -> Result<Loaded, Mistakes> {
         let mut loading = Loading::default();
         let variable = self.environment.iter().find(|(name, _)| name == FILE_VARIABLE);
-        if let Some(path) = self.file.or_else(|| variable.map(|(_, value)| PathBuf::from(value))) {
-            loading.file(&path);
+        match (self.file, variable) {
+            (Some(path), _) => loading.file(&path, Origin::Flag("--config".to_owned())),
+            (None, Some((name, path))) => loading.file(Path::new(path), Origin::Variable(name.clone())),
+            (None, None) => {}
         }
         let mut environment = self.environment;
         environment.sort();
@@ -83,16 +85,12 @@ struct Loading {
 }
 
 impl Loading {
-    fn file(&mut self, path: &Path) {
+    fn file(&mut self, path: &Path, named_by: Origin) {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) => {
                 let problem = format!("cannot be read: {error}; check the path and its permissions");
-                return self.mistake(
-                    Origin::Flag("--config".to_owned()),
-                    path.display().to_string(),
-                    problem,
-                );
+                return self.mistake(named_by, path.display().to_string(), problem);
             }
         };
         let place = |offset: usize| {
