@@ -1,6 +1,8 @@
 //! One binary for all integration tests: one link, one file a subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod cli;
+mod client;
 mod config;
 mod drain;
 mod generated;

@@ -3,11 +3,13 @@
 //! A reader that goes away (`| head`) is no error: [`Output`] says so by `false`, and the command
 //! ends quietly.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufWriter, ErrorKind, Stdout, Write};
 use std::time::SystemTime;
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::client::Delivery;
 use crate::error::{Code, Error, Result};
@@ -90,36 +92,55 @@ pub(super) fn pretty(delivery: &Delivery) -> String {
     line
 }
 
+/// A message as `--output json` prints it, in this order.
+#[derive(Serialize)]
+struct Object<'a> {
+    topic: &'a str,
+    position: String,
+    epoch: u64,
+    sequence: u64,
+    publish_time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    key: &'a str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    attributes: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    content_type: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    traceparent: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    tracestate: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    publisher: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload_base64: Option<String>,
+}
+
 /// A message as a JSON object on one line. A payload that is no UTF-8 is `payload_base64`.
-pub(super) fn object(topic: &str, delivery: &Delivery) -> String {
-    let mut object = Map::new();
-    let mut put = |name: &str, value: Value| object.insert(name.to_owned(), value);
-    put("topic", json!(topic));
-    put("position", json!(delivery.position.to_string()));
-    put("epoch", json!(delivery.position.epoch));
-    put("sequence", json!(delivery.position.sequence));
-    put("publish_time", json!(rfc3339(delivery.publish_time())));
-    if let Some(id) = delivery.id() {
-        put("id", json!(id.to_string()));
-    }
-    let texts = [
-        ("key", delivery.key()),
-        ("content_type", delivery.content_type()),
-        ("traceparent", delivery.traceparent()),
-        ("tracestate", delivery.tracestate()),
-        ("publisher", delivery.publisher()),
-    ];
-    for (name, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
-        put(name, json!(text));
-    }
-    if !delivery.attributes().is_empty() {
-        put("attributes", json!(delivery.attributes()));
-    }
-    match std::str::from_utf8(delivery.payload()) {
-        Ok(text) => put("payload", json!(text)),
-        Err(_) => put("payload_base64", json!(base64(delivery.payload()))),
+pub(super) fn object(topic: &str, delivery: &Delivery) -> Result<String> {
+    let payload = std::str::from_utf8(delivery.payload()).ok();
+    let object = Object {
+        topic,
+        position: delivery.position.to_string(),
+        epoch: delivery.position.epoch,
+        sequence: delivery.position.sequence,
+        publish_time: rfc3339(delivery.publish_time()),
+        id: delivery.id().map(|id| id.to_string()),
+        key: delivery.key(),
+        attributes: delivery.attributes(),
+        content_type: delivery.content_type(),
+        traceparent: delivery.traceparent(),
+        tracestate: delivery.tracestate(),
+        publisher: delivery.publisher(),
+        payload,
+        payload_base64: payload.is_none().then(|| base64(delivery.payload())),
     };
-    Value::Object(object).to_string()
+    serde_json::to_string(&object)
+        .map_err(|error| Error::new(Code::Internal, "a message cannot be written as JSON").because(error))
 }
 
 /// A time as RFC 3339 in UTC.
@@ -167,12 +188,13 @@ mod tests {
 
     #[test]
     fn a_message_as_json_can_be_read_back() {
-        let object: Value = serde_json::from_str(&object("orders", &delivery(b"hello"))).unwrap();
+        let object: Value = serde_json::from_str(&object("orders", &delivery(b"hello")).unwrap()).unwrap();
         assert_eq!(object["position"], "7:42");
         assert_eq!(object["payload"], "hello");
         assert_eq!(object["attributes"]["colour"], "red");
         assert_eq!(object["publish_time"], "1970-01-01T00:00:00.000000Z");
-        let object: Value = serde_json::from_str(&super::object("orders", &delivery(b"\xff"))).unwrap();
+        let object: Value =
+            serde_json::from_str(&super::object("orders", &delivery(b"\xff")).unwrap()).unwrap();
         assert_eq!(object["payload_base64"], "/w==");
     }
 

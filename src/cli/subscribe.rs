@@ -79,7 +79,7 @@ async fn follow(mut subscription: Subscription, args: &SubscribeArgs) -> Result<
         for event in events? {
             match event {
                 Event::Message(delivery) => {
-                    if !output.line(&line(&args.topic, &delivery, format))? {
+                    if !output.line(&line(&args.topic, &delivery, format)?)? {
                         return Ok(());
                     }
                     left -= 1;
@@ -97,12 +97,12 @@ async fn follow(mut subscription: Subscription, args: &SubscribeArgs) -> Result<
     Ok(())
 }
 
-fn line(topic: &str, delivery: &Delivery, format: Format) -> Vec<u8> {
-    match format {
+fn line(topic: &str, delivery: &Delivery, format: Format) -> Result<Vec<u8>> {
+    Ok(match format {
         Format::Pretty => output::pretty(delivery).into_bytes(),
-        Format::Json => output::object(topic, delivery).into_bytes(),
+        Format::Json => output::object(topic, delivery)?.into_bytes(),
         Format::Raw => delivery.payload().to_vec(),
-    }
+    })
 }
 
 fn notice(event: &Event) {

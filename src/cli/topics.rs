@@ -160,6 +160,13 @@ fn describe(topic: &TopicInfo, json: bool) -> Result<()> {
     let or_default =
         |limit: u64, text: String| if limit == 0 { "the server's default".to_owned() } else { text };
     let age = retention.max_age.map_or("the server's default".to_owned(), units::duration);
+    let kept = match retained(topic) {
+        0 => "nothing".to_owned(),
+        count => {
+            let (first, last) = (topic.first_sequence, topic.next_sequence - 1);
+            format!("{count} messages, {} (sequences {first} to {last})", units::bytes(topic.retained_bytes))
+        }
+    };
     output::print(&format!(
         "topic            {}/{}\n\
          durability       {}\n\
@@ -167,7 +174,7 @@ fn describe(topic: &TopicInfo, json: bool) -> Result<()> {
          retain messages  {}\n\
          retain age       {age}\n\
          epoch            {}\n\
-         kept             {} messages, {} (sequences {} to {})\n\
+         kept             {kept}\n\
          subscriptions    {}",
         topic.namespace,
         topic.name,
@@ -175,10 +182,6 @@ fn describe(topic: &TopicInfo, json: bool) -> Result<()> {
         or_default(retention.max_bytes, units::bytes(retention.max_bytes)),
         or_default(retention.max_messages, retention.max_messages.to_string()),
         topic.epoch,
-        retained(topic),
-        units::bytes(topic.retained_bytes),
-        topic.first_sequence,
-        topic.next_sequence.saturating_sub(1),
         topic.subscriptions,
     ))
 }
