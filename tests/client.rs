@@ -154,11 +154,15 @@ async fn a_subscription_outlives_its_server_and_tells_of_the_new_history() {
 
 #[tokio::test]
 async fn a_publisher_outlives_its_server() {
-    let (server, client) = pair().await;
+    // An idle publish stream lasts until the server cuts it.
+    let grace = Config { drain_grace: Duration::from_millis(100), ..config() };
+    let mut server = Running::start(grace).await;
     let address = server.address;
+    let client = client(address).await;
     let publisher = client.publisher().reconnect(quick()).build().unwrap();
     soon(publisher.publish("orders", "before").await.unwrap()).await.unwrap();
-    drop(server);
+    server.stop();
+    server.ended().await;
     let waiting = publisher.publish("orders", "while it was away").await.unwrap();
     let _server = Running::start(Config { listen: address, ..config() }).await;
     // Whether it was handed to the dying connection or not, the publisher says so.
@@ -203,8 +207,8 @@ async fn what_can_never_succeed_ends_a_subscription() {
 #[tokio::test]
 async fn a_start_that_expired_is_told_with_the_gap() {
     let (_server, client) = pair().await;
-    let mut settings = TopicSettings::default();
-    settings.retention = Retention { max_messages: 10, ..Retention::default() };
+    let retention = Retention { max_messages: 10, ..Retention::default() };
+    let settings = TopicSettings { retention, ..TopicSettings::default() };
     client.admin().create_topic("orders", settings).await.unwrap();
     let messages = (0..1_000).map(|number| Message::new(number.to_string()));
     let receipts = client.publish_batch("orders", messages).await.unwrap();
