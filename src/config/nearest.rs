@@ -1,11 +1,15 @@
 //! The known name nearest to a misspelt one, for `did you mean …?`.
 
-/// The name of `known` that needs the fewest changes to become `name`, if that is few enough to be
-/// a misspelling: a third of the name, at most 4.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// The name of `known` that begins with `name`, or else the one that needs the fewest changes to
+/// become it, if that is few enough to be a misspelling: a third of the name, at most 4.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str, IntoIter: Clone>) -> Option<&'a str> {
+    const TELLING_BYTES: usize = 4;
+    let known = known.into_iter();
+    if let Some(longer) = known.clone().find(|known| name.len() >= TELLING_BYTES && known.starts_with(name)) {
+        return Some(longer);
+    }
     let allowed = (name.chars().count() / 3).clamp(1, 4);
     known
-        .into_iter()
         .map(|candidate| (distance(name, candidate), candidate))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
@@ -38,6 +42,7 @@ mod tests {
         assert_eq!(nearest("listn", known), Some("listen"));
         assert_eq!(nearest("limits.max_conections", known), Some("limits.max_connections"));
         assert_eq!(nearest("memory-budget", known), Some("memory_budget"));
+        assert_eq!(nearest("limits.max_conn", known), Some("limits.max_connections"));
         assert_eq!(nearest("service_host", known), None);
         assert_eq!(nearest("", known), None);
     }

@@ -1,0 +1,165 @@
+//! The configuration: where values come from, which one wins, and how mistakes are told.
+
+use std::process::Command;
+use std::time::Duration;
+
+use bugle::config::{Loaded, Mistakes, OPTIONS, Origin, Raw, Setting, Size, Sources};
+use tempfile::NamedTempFile;
+
+use crate::support::Process;
+
+fn file(text: &str) -> NamedTempFile {
+    let file = NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
+
+fn load(text: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Loaded, Mistakes> {
+    let file = file(text);
+    let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let flags = flags
+        .iter()
+        .map(|(key, value)| Setting {
+            key: (*key).to_owned(),
+            raw: Raw::Text((*value).to_owned()),
+            flag: format!("--set {key}"),
+        })
+        .collect();
+    Sources { file: Some(file.path().to_owned()), environment, flags }.load()
+}
+
+#[test]
+fn later_sources_win_and_say_where_they_are() {
+    let text = "drain_grace = \"1s\"\n[retention]\nage = \"2h\"\nbytes = \"1MiB\"\nmessages = 7\n";
+    let loaded = load(
+        text,
+        &[("BUGLE_RETENTION_AGE", "3h"), ("BUGLE_RETENTION_BYTES", "2MiB"), ("HOME", "/root")],
+        &[("retention.age", "4h")],
+    )
+    .unwrap();
+    assert_eq!(loaded.config.drain_grace, Duration::from_secs(1));
+    assert_eq!(loaded.config.retention.messages, 7);
+    assert_eq!(loaded.config.retention.bytes, Size(2 << 20));
+    assert_eq!(loaded.config.retention.age, Duration::from_secs(4 * 3600));
+    assert!(matches!(loaded.origin("drain_grace"), Origin::File(_, 1)));
+    assert!(matches!(loaded.origin("retention.messages"), Origin::File(_, 5)));
+    assert_eq!(loaded.origin("retention.bytes"), Origin::Variable("BUGLE_RETENTION_BYTES".to_owned()));
+    assert_eq!(loaded.origin("retention.age"), Origin::Flag("--set retention.age".to_owned()));
+    assert_eq!(loaded.origin("listen"), Origin::Default);
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once_each_with_its_place() {
+    let text = "listn = \"127.0.0.1:1\"\n[limits]\nmax_connections = 0\n[nowhere]\nx = 1\n";
+    let mistakes = load(
+        text,
+        &[("BUGLE_LOG_LEVEL", "loud"), ("BUGLE_LISTNE", "127.0.0.1:1")],
+        &[("topics.auto_create", "maybe"), ("memory_budget", "1KiB")],
+    )
+    .unwrap_err();
+    let lines: Vec<String> = mistakes.0.iter().map(ToString::to_string).collect();
+    let expected = [
+        (":1: listn is no option", "did you mean listen?"),
+        (":3: limits.max_connections = \"0\"", "a whole number from 1"),
+        (":4: nowhere is no option", "--check"),
+        ("BUGLE_LISTNE", "did you mean BUGLE_LISTEN?"),
+        ("BUGLE_LOG_LEVEL: log.level = \"loud\"", "one of error, warn, info, debug, trace"),
+        ("--set topics.auto_create", "true or false"),
+        ("--set memory_budget: memory_budget = \"1KiB\"", "a size from 4MiB"),
+    ];
+    assert_eq!(lines.len(), expected.len(), "{lines:#?}");
+    for (line, (place, advice)) in lines.iter().zip(expected) {
+        assert!(line.contains(place) && line.contains(advice), "{line}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_toml_names_each_line_that_is_wrong() {
+    let mistakes = load("a = \nlisten = \"127.0.0.1:1\"\nb = \"x\n", &[], &[]).unwrap_err();
+    let lines: Vec<String> = mistakes.0.iter().map(ToString::to_string).collect();
+    assert!(lines[0].contains(":1: is not TOML"), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains(":3: is not TOML")), "{lines:#?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_who_named_it() {
+    let sources = Sources {
+        environment: vec![("BUGLE_CONFIG".to_owned(), "/does/not/exist".to_owned())],
+        ..Sources::default()
+    };
+    let mistakes = sources.load().unwrap_err();
+    assert_eq!(mistakes.0[0].origin, Origin::Variable("BUGLE_CONFIG".to_owned()));
+    assert!(mistakes.to_string().contains("/does/not/exist"), "{mistakes}");
+}
+
+#[test]
+fn options_that_contradict_each_other_are_refused() {
+    let text = "memory_budget = \"4MiB\"\n[limits]\nmax_message_bytes = \"8MiB\"\n";
+    let mistakes = load(text, &[], &[("limits.stream_window", "64MiB")]).unwrap_err();
+    let keys: Vec<&str> = mistakes.0.iter().map(|mistake| mistake.key.as_str()).collect();
+    assert_eq!(keys, ["limits.max_message_bytes", "limits.stream_window"]);
+}
+
+#[test]
+fn variables_of_others_are_not_refused() {
+    // Kubernetes puts these into every pod beside a service named "bugle".
+    let names = ["BUGLE_PORT", "BUGLE_SERVICE_HOST", "BUGLE_PORT_7600_TCP_ADDR"];
+    let environment: Vec<(&str, &str)> = names.iter().map(|name| (*name, "x")).collect();
+    let loaded = load("", &environment, &[]).unwrap();
+    assert_eq!(loaded.unknown_variables.len(), names.len());
+    let own = [("BUGLE_SERVER", "http://127.0.0.1:1"), ("PATH", "/bin")];
+    assert!(load("", &own, &[]).unwrap().unknown_variables.is_empty());
+}
+
+#[test]
+fn namespaces_are_a_list_in_the_file_and_commas_elsewhere() {
+    let names = |loaded: Loaded| loaded.config.namespaces.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(names(load("namespaces = [\"b\", \"a\"]", &[], &[]).unwrap()), ["a", "b"]);
+    assert_eq!(names(load("", &[("BUGLE_NAMESPACES", "x, y")], &[]).unwrap()), ["x", "y"]);
+    assert!(load("namespaces = [\" x\"]", &[], &[]).is_err());
+    assert!(load("namespaces = [\"\"]", &[], &[]).is_err());
+    assert!(load("namespaces = [1]", &[], &[]).is_err());
+}
+
+#[test]
+fn what_check_prints_is_a_configuration_file_that_means_the_same() {
+    let first = load("namespaces = [\"a\"]\n[keepalive]\ninterval = \"1m30s\"\n", &[], &[]).unwrap();
+    let second = load(&first.to_toml(), &[], &[]).unwrap();
+    for option in OPTIONS {
+        assert_eq!((option.get)(&first.config), (option.get)(&second.config), "{}", option.key);
+        assert!(first.to_toml().contains(&option.variable()), "{}", option.key);
+        assert_ne!(second.origin(option.key), Origin::Default, "{}", option.key);
+    }
+}
+
+#[test]
+fn serve_check_prints_the_effective_configuration_and_ends() {
+    let file = file("[log]\nlevel = \"debug\"\n");
+    let mut command = Command::new(Process::PATH);
+    command.args(["serve", "--check", "--listen", "127.0.0.1:1", "--namespace", "a", "--namespace", "b"]);
+    command.arg("--config").arg(file.path()).env("BUGLE_RETENTION_AGE", "9h");
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    for line in [
+        "listen = \"127.0.0.1:1\"",
+        "namespaces = [\"a\", \"b\"]",
+        "age = \"9h\"",
+        "level = \"debug\"",
+        "from: flag --listen",
+        "from: environment variable BUGLE_RETENTION_AGE",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn serve_refuses_a_wrong_configuration_and_says_all_that_is_wrong() {
+    let mut command = Command::new(Process::PATH);
+    let output =
+        command.args(["serve", "--listen", "here", "--set", "limits.max_stream=1"]).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(text.contains("--listen") && text.contains("127.0.0.1:7600"), "{text}");
+    assert!(text.contains("did you mean limits.max_streams_per_connection?"), "{text}");
+}
