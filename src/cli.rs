@@ -1,3 +1,4 @@
-//! The command line; only `bench` for now.
+//! The command line.
 
 pub mod bench;
+pub mod serve;

@@ -1,22 +1,33 @@
 //! The `bugle` binary.
+
+use std::process::ExitCode;
+
+use bugle::cli::{bench, serve};
+use bugle::error::Code;
 use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-#[derive(clap::Subcommand)]
 enum Command {
-    Bench(bugle::cli::bench::BenchArgs),
+    Serve(serve::ServeArgs),
+    Bench(bench::BenchArgs),
 }
-#[tokio::main]
-async fn main() -> std::process::ExitCode {
-    let Cli { command: Command::Bench(args) } = Cli::parse();
-    match bugle::cli::bench::run(args).await {
-        Ok(()) => std::process::ExitCode::SUCCESS,
+
+fn main() -> ExitCode {
+    let Ok(runtime) = tokio::runtime::Runtime::new() else { return ExitCode::FAILURE };
+    let outcome = runtime.block_on(async {
+        match Command::parse() {
+            Command::Serve(args) => serve::run(args).await,
+            Command::Bench(args) => bench::run(args).await,
+        }
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:?}");
-            std::process::ExitCode::FAILURE
+            eprintln!("bugle: {error}");
+            ExitCode::from(if error.code() == Code::Cancelled { 130 } else { 1 })
         }
     }
 }

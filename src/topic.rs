@@ -1,9 +1,35 @@
 //! The domain's nouns: names, positions, messages, the log and who reads it.
 //!
-//! Nothing here knows gRPC, HTTP or any runtime; `store` and `broker` stand on it.
+//! Nothing here knows gRPC, HTTP or any runtime; `store` and `broker` stand on it. Clients use the
+//! names and positions alone.
 
+mod batch;
+mod broadcast;
+mod budget;
+mod chunk;
+mod discontinuity;
+mod fanout;
+mod log;
+mod message;
 mod name;
 mod position;
+mod progress;
+mod reader;
+pub mod record;
+mod retention;
+mod start;
+mod wheel;
 
+pub use batch::Batch;
+pub use broadcast::{Broadcast, End, Next, Refused};
+pub use budget::{Budget, Charge};
+pub use discontinuity::{Discontinuity, Reason};
+pub use fanout::{Channel, Fanout};
+pub use log::{Appended, Log, NoRoom, Read, Run, Slices};
+pub use message::Message;
 pub use name::{Namespace, TopicName};
 pub use position::Position;
+pub use progress::{Eject, Pace};
+pub use reader::Reader;
+pub use retention::Retention;
+pub use start::{Found, Start};

@@ -60,6 +60,11 @@ impl TopicName {
     pub fn topic(&self) -> &str {
         &self.topic
     }
+
+    /// The topic's own name, to keep.
+    pub fn topic_shared(&self) -> Arc<str> {
+        self.topic.clone()
+    }
 }
 
 impl Namespace {

@@ -1,0 +1,140 @@
+//! The enabled services behind one door: takes a request of a connection, finds the service by its
+//! path, answers in a way every client understands.
+//!
+//! The list of methods comes from the descriptors, so what reflection lists is what can be called.
+//! The `server` calls it through hyper's `Service`; tests and embedders may use tower's.
+
+mod body;
+mod frame;
+mod health;
+mod native;
+mod peer;
+mod reflection;
+mod refusal;
+mod reply;
+mod status;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::sync::watch;
+use tonic::codegen::Service;
+
+pub use body::Body;
+pub use health::Phase;
+pub use peer::{Asked, Peer};
+pub use reply::Reply;
+
+use crate::broker::Broker;
+use crate::error::Result;
+
+/// What an operator decides about the APIs.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Largest request, bytes.
+    pub max_message_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { max_message_bytes: crate::limits::MESSAGE_BYTES_MAX }
+    }
+}
+
+/// All services of one server. A clone is a reference.
+#[derive(Clone)]
+pub struct Api(Arc<Inner>);
+
+struct Inner {
+    routes: HashMap<String, Route>,
+    health: health::Service,
+    reflection: reflection::Services,
+    native: native::Native,
+}
+
+/// The service that answers a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    Bus,
+    Admin,
+    Health,
+    ReflectionV1,
+    ReflectionV1Alpha,
+}
+
+impl Route {
+    /// The service of this full name, if it is served here.
+    fn of(service: &str) -> Option<Route> {
+        match service {
+            "bugle.v1.Bus" => Some(Route::Bus),
+            "bugle.v1.Admin" => Some(Route::Admin),
+            "grpc.health.v1.Health" => Some(Route::Health),
+            "grpc.reflection.v1.ServerReflection" => Some(Route::ReflectionV1),
+            "grpc.reflection.v1alpha.ServerReflection" => Some(Route::ReflectionV1Alpha),
+            _ => None,
+        }
+    }
+}
+
+impl Api {
+    /// The services on this broker; health follows the phase. Fails only if the descriptors that
+    /// are compiled in cannot be read.
+    pub fn new(broker: Arc<Broker>, phase: watch::Receiver<Phase>, options: Options) -> Result<Self> {
+        let routes = reflection::methods()?
+            .into_iter()
+            .filter_map(|(service, path)| Some((path, Route::of(&service)?)))
+            .collect();
+        Ok(Api(Arc::new(Inner {
+            routes,
+            health: health::service(phase),
+            reflection: reflection::services()?,
+            native: native::Native::new(broker, &options),
+        })))
+    }
+
+    /// Answers one request. A request that cannot be served is answered too, so this never fails.
+    pub fn answer(&self, request: Request<Incoming>) -> Reply {
+        let inner = &*self.0;
+        let route = inner.routes.get(request.uri().path()).copied();
+        let route = match refusal::check(&request, route.is_some()) {
+            Ok(()) => route,
+            Err(response) => return Reply::ready(*response),
+        };
+        match route {
+            Some(Route::Health) => Reply::tonic(inner.health.clone().call(request)),
+            Some(Route::ReflectionV1) => Reply::tonic((inner.reflection.v1)(request)),
+            Some(Route::ReflectionV1Alpha) => Reply::tonic((inner.reflection.v1alpha)(request)),
+            Some(Route::Bus) => inner.native.bus(request),
+            Some(Route::Admin) => inner.native.admin(request),
+            None => Reply::ready(refusal::unknown_method(request.uri().path())),
+        }
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Api {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Reply;
+
+    fn call(&self, request: Request<Incoming>) -> Reply {
+        self.answer(request)
+    }
+}
+
+impl Service<Request<Incoming>> for Api {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Reply;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Reply {
+        self.answer(request)
+    }
+}

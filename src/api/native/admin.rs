@@ -1,0 +1,114 @@
+//! The Admin service: namespaces and topics.
+
+use http::Request;
+use hyper::body::Incoming;
+use tonic::codegen::Service;
+use tonic::{Response, Status};
+
+use super::{Native, convert};
+use crate::api::reply::Reply;
+use crate::api::status::status;
+use crate::error::{Error, Result};
+use crate::proto::v1::admin_server::{Admin, AdminServer};
+use crate::proto::v1::{
+    CreateNamespaceRequest, CreateTopicRequest, DeleteNamespaceRequest, DeleteNamespaceResponse,
+    DeleteTopicRequest, DeleteTopicResponse, GetTopicRequest, ListNamespacesRequest, ListNamespacesResponse,
+    ListTopicsRequest, ListTopicsResponse, Namespace as WireNamespace, Topic, UpdateTopicRequest,
+};
+use crate::topic::{Namespace, TopicName};
+
+/// Answers a call of Admin.
+pub fn answer(native: Native, request: Request<Incoming>) -> Reply {
+    let bytes_max = native.max_message_bytes;
+    Reply::tonic(AdminServer::new(native).max_decoding_message_size(bytes_max).call(request))
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl Admin for Native {
+    async fn create_namespace(
+        &self,
+        request: tonic::Request<CreateNamespaceRequest>,
+    ) -> Answer<WireNamespace> {
+        let CreateNamespaceRequest { namespace } = request.into_inner();
+        let WireNamespace { namespace, topics: _ } =
+            namespace.ok_or_else(|| status(Error::field("namespace", "has to be given")))?;
+        let name = named(&namespace).map_err(|error| status(error.under("namespace")))?;
+        self.broker.create_namespace(&name).map_err(status)?;
+        Ok(Response::new(WireNamespace { namespace: name.to_string(), topics: 0 }))
+    }
+
+    async fn delete_namespace(
+        &self,
+        request: tonic::Request<DeleteNamespaceRequest>,
+    ) -> Answer<DeleteNamespaceResponse> {
+        let DeleteNamespaceRequest { namespace } = request.into_inner();
+        let name = named(&namespace).map_err(status)?;
+        self.broker.delete_namespace(&name).map_err(status)?;
+        Ok(Response::new(DeleteNamespaceResponse {}))
+    }
+
+    async fn list_namespaces(
+        &self,
+        request: tonic::Request<ListNamespacesRequest>,
+    ) -> Answer<ListNamespacesResponse> {
+        let ListNamespacesRequest { page_size, page_token } = request.into_inner();
+        let most = convert::page_size(page_size);
+        let found = self.broker.list_namespaces(&page_token, most);
+        let next_page_token = next_page(&found, most, |(name, _)| name.to_string());
+        let namespaces = found
+            .into_iter()
+            .map(|(name, topics)| WireNamespace { namespace: name.to_string(), topics: topics as u64 });
+        Ok(Response::new(ListNamespacesResponse { namespaces: namespaces.collect(), next_page_token }))
+    }
+
+    async fn create_topic(&self, request: tonic::Request<CreateTopicRequest>) -> Answer<Topic> {
+        let CreateTopicRequest { topic } = request.into_inner();
+        let (name, change) = convert::topic_change(topic).map_err(status)?;
+        let info = self.broker.create_topic(&name, change).await.map_err(status)?;
+        Ok(Response::new(convert::topic(info)))
+    }
+
+    async fn get_topic(&self, request: tonic::Request<GetTopicRequest>) -> Answer<Topic> {
+        let GetTopicRequest { namespace, topic } = request.into_inner();
+        let name = TopicName::parse(&namespace, &topic).map_err(status)?;
+        Ok(Response::new(convert::topic(self.broker.describe_topic(&name).map_err(status)?)))
+    }
+
+    async fn update_topic(&self, request: tonic::Request<UpdateTopicRequest>) -> Answer<Topic> {
+        let UpdateTopicRequest { topic } = request.into_inner();
+        let (name, change) = convert::topic_change(topic).map_err(status)?;
+        Ok(Response::new(convert::topic(self.broker.update_topic(&name, change).map_err(status)?)))
+    }
+
+    async fn delete_topic(&self, request: tonic::Request<DeleteTopicRequest>) -> Answer<DeleteTopicResponse> {
+        let DeleteTopicRequest { namespace, topic } = request.into_inner();
+        let name = TopicName::parse(&namespace, &topic).map_err(status)?;
+        self.broker.delete_topic(&name).map_err(status)?;
+        Ok(Response::new(DeleteTopicResponse {}))
+    }
+
+    async fn list_topics(&self, request: tonic::Request<ListTopicsRequest>) -> Answer<ListTopicsResponse> {
+        let ListTopicsRequest { namespace, prefix, page_size, page_token } = request.into_inner();
+        let namespace = Namespace::parse(&namespace).map_err(status)?;
+        let most = convert::page_size(page_size);
+        let found = self.broker.list_topics(&namespace, &prefix, &page_token, most).map_err(status)?;
+        let next_page_token = next_page(&found, most, |info| info.name.topic().to_owned());
+        let topics = found.into_iter().map(convert::topic).collect();
+        Ok(Response::new(ListTopicsResponse { topics, next_page_token }))
+    }
+}
+
+/// A namespace that has to be named: the empty name does not mean the default one here.
+fn named(namespace: &str) -> Result<Namespace> {
+    if namespace.is_empty() {
+        return Err(Error::field("namespace", "has to be given"));
+    }
+    Namespace::parse(namespace)
+}
+
+/// The token of the page behind a full one; pages are ordered by name, so the last name is it.
+fn next_page<T>(page: &[T], most: usize, name: impl Fn(&T) -> String) -> String {
+    if page.len() < most { String::new() } else { page.last().map(name).unwrap_or_default() }
+}

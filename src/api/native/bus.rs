@@ -1,0 +1,109 @@
+//! Publish and PublishStream.
+//!
+//! A stream's requests are worked on in the order they come in and answered in that order, one
+//! response each; a refused batch is a response too, and the stream lives on.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures::stream::{BoxStream, StreamExt};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tonic::codegen::Service;
+use tonic::server::Grpc;
+use tonic::{Status, Streaming};
+use tonic_prost::ProstCodec;
+
+use super::intake::Intake;
+use super::{Native, convert};
+use crate::api::status::{message, status};
+use crate::error::Result;
+use crate::limits::PUBLISH_PIPELINE_MAX;
+use crate::proto::v1::{PublishRequest, PublishResponse};
+use crate::store::Receipt;
+use crate::topic::TopicName;
+
+type Answer<T> = Pin<Box<dyn Future<Output = Result<tonic::Response<T>, Status>> + Send>>;
+type Codec = ProstCodec<PublishResponse, PublishRequest>;
+
+/// Answers a Publish.
+pub async fn publish(
+    native: Native,
+    request: Request<Incoming>,
+) -> Result<Response<tonic::body::Body>, Infallible> {
+    let request = request.map(|body| Intake::new(body, &native));
+    Ok(grpc(&native).unary(Publish(native), request).await)
+}
+
+/// Answers a PublishStream.
+pub async fn publish_stream(
+    native: Native,
+    request: Request<Incoming>,
+) -> Result<Response<tonic::body::Body>, Infallible> {
+    let request = request.map(|body| Intake::new(body, &native));
+    Ok(grpc(&native).streaming(PublishStream(native), request).await)
+}
+
+fn grpc(native: &Native) -> Grpc<Codec> {
+    Grpc::new(Codec::default()).max_decoding_message_size(native.max_message_bytes)
+}
+
+struct Publish(Native);
+
+impl Service<tonic::Request<PublishRequest>> for Publish {
+    type Response = tonic::Response<PublishResponse>;
+    type Error = Status;
+    type Future = Answer<PublishResponse>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: tonic::Request<PublishRequest>) -> Self::Future {
+        let native = self.0.clone();
+        Box::pin(async move {
+            let receipt = append(&native, request.into_inner()).await.map_err(status)?;
+            Ok(tonic::Response::new(response(receipt)))
+        })
+    }
+}
+
+struct PublishStream(Native);
+
+impl Service<tonic::Request<Streaming<PublishRequest>>> for PublishStream {
+    type Response = tonic::Response<BoxStream<'static, Result<PublishResponse, Status>>>;
+    type Error = Status;
+    type Future = Answer<BoxStream<'static, Result<PublishResponse, Status>>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: tonic::Request<Streaming<PublishRequest>>) -> Self::Future {
+        let native = self.0.clone();
+        let answers = request.into_inner().map(move |request| {
+            let native = native.clone();
+            async move {
+                match append(&native, request?).await {
+                    Ok(receipt) => Ok(response(receipt)),
+                    Err(error) => Ok(PublishResponse { status: Some(message(error)), ..Default::default() }),
+                }
+            }
+        });
+        let answers = answers.buffered(PUBLISH_PIPELINE_MAX).boxed();
+        Box::pin(async move { Ok(tonic::Response::new(answers)) })
+    }
+}
+
+async fn append(native: &Native, request: PublishRequest) -> Result<Receipt> {
+    let PublishRequest { namespace, topic, messages } = request;
+    let name = TopicName::parse(&namespace, &topic)?;
+    let batch = convert::batch(messages)?;
+    native.broker.publish(&name, &batch).await
+}
+
+fn response(receipt: Receipt) -> PublishResponse {
+    let Receipt { epoch, first, last } = receipt;
+    PublishResponse { epoch, first_sequence: first, last_sequence: last, status: None }
+}

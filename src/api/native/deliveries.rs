@@ -1,0 +1,113 @@
+//! The body of a Subscribe: a subscription whose messages go out as slices of the log.
+//!
+//! The body *is* the subscription. hyper polls it when the client can take more, so a slow client
+//! is simply not asked; when the client leaves, the body is dropped, and with it the registration.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures::Stream;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Request, Response};
+use http_body::Frame as BodyFrame;
+use hyper::body::Incoming;
+use prost::Message;
+use smallvec::smallvec;
+use tonic::codec::Codec;
+use tonic::{Status, Streaming};
+use tonic_prost::ProstCodec;
+
+use super::intake::Intake;
+use super::{Native, convert};
+use crate::api::frame::Frame;
+use crate::api::status::status;
+use crate::api::{Body, Peer};
+use crate::broker::{Delivery, Subscription};
+use crate::error::Error;
+use crate::proto::v1::{SubscribeRequest, SubscribeResponse};
+
+/// A subscription as a response body.
+pub struct Deliveries {
+    subscription: Subscription,
+    ended: bool,
+}
+
+/// Answers a Subscribe.
+pub async fn subscribe(native: Native, request: Request<Incoming>) -> Response<Body> {
+    match open(&native, request).await {
+        Ok(subscription) => {
+            let mut response = Response::new(Body::from(Deliveries { subscription, ended: false }));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+            response
+        }
+        Err(status) => status.into_http(),
+    }
+}
+
+async fn open(native: &Native, request: Request<Incoming>) -> Result<Subscription, Status> {
+    let (parts, body) = request.into_parts();
+    let request = receive(native, body).await?;
+    let (name, mut request) = convert::subscribe(request).map_err(status)?;
+    if let Some(peer) = parts.extensions.get::<Peer>().cloned() {
+        request.eject = Some(Box::new(move || peer.close()));
+    }
+    native.broker.subscribe(&name, request).await.map_err(status)
+}
+
+/// The one message of the request.
+async fn receive(native: &Native, body: Incoming) -> Result<SubscribeRequest, Status> {
+    let decoder = ProstCodec::<SubscribeResponse, SubscribeRequest>::default().decoder();
+    let body = Intake::new(body, native);
+    let mut requests = Streaming::new_request(decoder, body, None, Some(native.max_message_bytes));
+    let missing = || status(Error::field("request", "has to be sent: the stream ended before a message"));
+    requests.message().await?.ok_or_else(missing)
+}
+
+impl http_body::Body for Deliveries {
+    type Data = Frame;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<BodyFrame<Frame>, Status>>> {
+        let this = self.get_mut();
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        let frame = match ready!(Pin::new(&mut this.subscription).poll_next(cx)) {
+            Some(Ok(Delivery::Messages(run))) => BodyFrame::data(Frame::message(run.slices, run.bytes)),
+            Some(Ok(delivery)) => match convert::notice(delivery) {
+                Some(notice) => BodyFrame::data(encode(&notice)),
+                None => return Poll::Ready(None),
+            },
+            Some(Err(error)) => {
+                this.ended = true;
+                BodyFrame::trailers(trailers(error))
+            }
+            None => return Poll::Ready(None),
+        };
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended
+    }
+}
+
+fn encode(notice: &SubscribeResponse) -> Frame {
+    let body = Bytes::from(notice.encode_to_vec());
+    let bytes = body.len();
+    Frame::message(smallvec![body], bytes)
+}
+
+/// The end of the stream, with its reason.
+fn trailers(error: Error) -> HeaderMap {
+    let status = status(error);
+    let mut trailers = HeaderMap::new();
+    if let Err(error) = status.add_header(&mut trailers) {
+        tracing::error!(%error, "a status could not be encoded");
+    }
+    trailers
+}

@@ -1,0 +1,104 @@
+//! The other end of a connection, as the services see it.
+//!
+//! The server puts a [`Peer`] into the extensions of every request and polls it in the
+//! connection's task; whoever holds one can ask that the connection goes away. One atomic and one
+//! waker, because a connection's task looks at it every time it runs.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::Context;
+
+use futures::task::AtomicWaker;
+
+/// A handle on a connection. A clone is a reference.
+#[derive(Clone)]
+pub struct Peer(Arc<Line>);
+
+struct Line {
+    address: SocketAddr,
+    asked: AtomicU8,
+    task: AtomicWaker,
+}
+
+/// What a connection is asked to do; later ones outrank earlier ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Asked {
+    /// Nothing: go on.
+    Nothing,
+    /// Take no new calls and end when the open ones have ended.
+    Drain,
+    /// End now; open calls are cut.
+    Close,
+}
+
+impl Peer {
+    /// A handle for the connection from this address.
+    pub fn new(address: SocketAddr) -> Self {
+        Peer(Arc::new(Line { address, asked: AtomicU8::new(Asked::Nothing as u8), task: AtomicWaker::new() }))
+    }
+
+    /// Where the connection comes from.
+    pub fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+
+    /// Asks the connection to take no new calls and to end when the open ones have ended.
+    pub fn drain(&self) {
+        self.ask(Asked::Drain);
+    }
+
+    /// Ends the connection and every call on it.
+    pub fn close(&self) {
+        self.ask(Asked::Close);
+    }
+
+    /// What the connection is asked to do.
+    pub fn asked(&self) -> Asked {
+        match self.0.asked.load(Ordering::Acquire) {
+            0 => Asked::Nothing,
+            1 => Asked::Drain,
+            _ => Asked::Close,
+        }
+    }
+
+    /// What the connection is asked to do; the task is woken when that changes. For the
+    /// connection's own task only: a second task would take its place.
+    pub fn poll_asked(&self, cx: &mut Context<'_>) -> Asked {
+        self.0.task.register(cx.waker());
+        self.asked()
+    }
+
+    fn ask(&self, asked: Asked) {
+        if self.0.asked.fetch_max(asked as u8, Ordering::AcqRel) < asked as u8 {
+            self.0.task.wake();
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.address)
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asking_for_less_does_not_take_back_more() {
+        let peer = Peer::new(([127, 0, 0, 1], 1).into());
+        assert_eq!(peer.asked(), Asked::Nothing);
+        peer.close();
+        peer.drain();
+        assert_eq!(peer.asked(), Asked::Close);
+    }
+}

@@ -1,0 +1,146 @@
+//! Administering namespaces and topics: create, describe, change, list, delete.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use super::registry::Topic;
+use super::{Broker, topic_not_found};
+use crate::error::{Code, Error, Result};
+use crate::store::{Log, unix_nanos};
+use crate::topic::{Broadcast, End, Namespace, Retention, TopicName};
+
+/// Limits of a topic to set; `None` means the server's default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TopicChange {
+    /// Bytes to keep.
+    pub bytes: Option<u64>,
+    /// Messages to keep.
+    pub messages: Option<u64>,
+    /// Age to keep.
+    pub age: Option<Duration>,
+}
+
+/// What there is to know of an open topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicInfo {
+    /// Its name.
+    pub name: TopicName,
+    /// What it keeps.
+    pub retention: Retention,
+    /// Its current history.
+    pub epoch: u64,
+    /// Oldest retained message; `next` where nothing is retained.
+    pub first: u64,
+    /// The next message.
+    pub next: u64,
+    /// Bytes of retained messages.
+    pub bytes: u64,
+    /// Open subscriptions.
+    pub subscriptions: usize,
+}
+
+impl Broker {
+    /// Makes a namespace.
+    pub fn create_namespace(&self, namespace: &Namespace) -> Result<()> {
+        if self.registry.create_namespace(namespace.clone())? {
+            return Ok(());
+        }
+        let message = format!("namespace {namespace:?} exists already");
+        Err(Error::new(Code::AlreadyExists, message).reason("NAMESPACE_EXISTS"))
+    }
+
+    /// Deletes a namespace with its topics; their subscriptions end with `NotFound`.
+    pub fn delete_namespace(&self, namespace: &Namespace) -> Result<()> {
+        if namespace.as_str() == Namespace::DEFAULT {
+            let message = "the default namespace always exists; delete its topics instead";
+            return Err(Error::new(Code::FailedPrecondition, message).reason("DEFAULT_NAMESPACE"));
+        }
+        for topic in self.registry.remove_namespace(namespace)? {
+            Broadcast::end(topic.log.tail(), End::Deleted);
+        }
+        Ok(())
+    }
+
+    /// Up to `most` namespaces behind a name, each with its number of open topics.
+    pub fn list_namespaces(&self, after: &str, most: usize) -> Vec<(Namespace, usize)> {
+        self.registry.namespaces(after, most)
+    }
+
+    /// Makes a topic with settings of its own, which then stays open while idle.
+    pub async fn create_topic(&self, name: &TopicName, change: TopicChange) -> Result<TopicInfo> {
+        let exists = || {
+            let message = format!("topic {:?} exists already; update it instead", name.topic());
+            Error::new(Code::AlreadyExists, message).reason("TOPIC_EXISTS")
+        };
+        if self.registry.find(name)?.is_some() {
+            return Err(exists());
+        }
+        let topic = self.registry.open(name, self.retention(change), true).await?;
+        // Opened by somebody else in between, who did not create it with these settings.
+        if !topic.kept.load(Relaxed) {
+            return Err(exists());
+        }
+        Ok(info(&topic))
+    }
+
+    /// Describes an open topic.
+    pub fn describe_topic(&self, name: &TopicName) -> Result<TopicInfo> {
+        self.found(name).map(|topic| info(&topic))
+    }
+
+    /// Changes what a topic keeps, at once; it stays open while idle from now on.
+    pub fn update_topic(&self, name: &TopicName, change: TopicChange) -> Result<TopicInfo> {
+        let topic = self.found(name)?;
+        topic.kept.store(true, Relaxed);
+        let retention = self.retention(change);
+        topic.log.tail().with_log(|log| log.retain(retention, unix_nanos()));
+        Ok(info(&topic))
+    }
+
+    /// Deletes a topic and its messages; its subscriptions end with `NotFound`.
+    pub fn delete_topic(&self, name: &TopicName) -> Result<()> {
+        let topic = self.registry.remove(name)?.ok_or_else(|| topic_not_found(name))?;
+        Broadcast::end(topic.log.tail(), End::Deleted);
+        Ok(())
+    }
+
+    /// Up to `most` topics of a namespace whose names begin with `prefix` and come behind `after`.
+    pub fn list_topics(
+        &self,
+        namespace: &Namespace,
+        prefix: &str,
+        after: &str,
+        most: usize,
+    ) -> Result<Vec<TopicInfo>> {
+        let topics = self.registry.list(namespace, prefix, after, most)?;
+        Ok(topics.iter().map(|topic| info(topic)).collect())
+    }
+
+    fn found(&self, name: &TopicName) -> Result<Arc<Topic>> {
+        self.registry.find(name)?.ok_or_else(|| topic_not_found(name))
+    }
+
+    fn retention(&self, change: TopicChange) -> Retention {
+        let default = self.options.retention;
+        Retention {
+            bytes: change.bytes.unwrap_or(default.bytes),
+            messages: change.messages.unwrap_or(default.messages),
+            age: change.age.unwrap_or(default.age),
+        }
+    }
+}
+
+fn info(topic: &Topic) -> TopicInfo {
+    let channel = topic.log.tail();
+    let subscriptions = channel.readers();
+    channel.with_log(|log| TopicInfo {
+        name: topic.name.clone(),
+        retention: log.retention(),
+        epoch: log.epoch,
+        first: log.first(unix_nanos()),
+        next: log.next(),
+        bytes: log.bytes(),
+        subscriptions,
+    })
+}

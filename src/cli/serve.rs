@@ -1,0 +1,202 @@
+//! `bugle serve`: gathers the sources of the configuration, starts the server, and turns signals
+//! into its orderly end.
+//!
+//! The first SIGTERM or SIGINT drains; a second one ends the process at once, which shows as an
+//! error with [`Code::Cancelled`], so that scripts can tell the two apart by the exit code.
+
+use std::future::Future;
+use std::io::Write;
+use std::path::PathBuf;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::{Loaded, Raw, Setting, Sources};
+use crate::error::{Code, Error, Result};
+use crate::server::Server;
+use crate::telemetry;
+
+/// Run the bus.
+///
+/// Options come from the file, then BUGLE_… variables, then flags; the later wins. Every option has
+/// a key such as `limits.max_connections`, which is BUGLE_LIMITS_MAX_CONNECTIONS in the environment
+/// and `--set limits.max_connections=…` here. `bugle serve --check` prints them all.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  bugle serve
+  bugle serve --listen 0.0.0.0:7600 --memory-budget 2GiB --namespace orders
+  bugle serve --set limits.max_connections=500 --set retention.age=24h
+  bugle serve --check > bugle.toml     # a configuration file with every option and its documentation
+  bugle serve --config bugle.toml")]
+pub struct ServeArgs {
+    /// Read this configuration file (TOML); BUGLE_CONFIG in the environment.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the effective configuration, with documentation and origins, and do not start.
+    #[arg(long)]
+    check: bool,
+    /// Listen on this IP address and port [default: 127.0.0.1:7600].
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// Most memory for messages, topics and subscriptions, such as 512MiB [default: a quarter of
+    /// what the process may use].
+    #[arg(long, value_name = "SIZE")]
+    memory_budget: Option<String>,
+    /// On SIGTERM or SIGINT, give clients this long to leave [default: 10s].
+    #[arg(long, value_name = "DURATION")]
+    drain_grace: Option<String>,
+    /// A namespace that exists from the start; may be repeated.
+    #[arg(long = "namespace", value_name = "NAME")]
+    namespaces: Vec<String>,
+    /// What is logged: error, warn, info, debug or trace [default: info].
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// How it is logged: auto, pretty or json [default: auto].
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// Set any option by its key; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    set: Vec<(String, String)>,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE, such as retention.age=24h")?;
+    Ok((key.trim().to_owned(), value.trim().to_owned()))
+}
+
+impl ServeArgs {
+    /// The sources these flags and this environment make.
+    fn sources(self, environment: Vec<(String, String)>) -> Sources {
+        let mut flags: Vec<Setting> = self
+            .set
+            .into_iter()
+            .map(|(key, value)| Setting { flag: format!("--set {key}"), key, raw: Raw::Text(value) })
+            .collect();
+        for (key, flag, value) in [
+            ("listen", "--listen", self.listen),
+            ("memory_budget", "--memory-budget", self.memory_budget),
+            ("drain_grace", "--drain-grace", self.drain_grace),
+            ("log.level", "--log-level", self.log_level),
+            ("log.format", "--log-format", self.log_format),
+        ] {
+            let raw = value.map(Raw::Text);
+            flags.extend(raw.map(|raw| Setting { key: key.to_owned(), raw, flag: flag.to_owned() }));
+        }
+        if !self.namespaces.is_empty() {
+            let raw = Raw::List(self.namespaces);
+            flags.push(Setting { key: "namespaces".to_owned(), raw, flag: "--namespace".to_owned() });
+        }
+        Sources { file: self.config, environment, flags }
+    }
+}
+
+/// Runs the server until a signal ends it. See the module for errors.
+pub async fn run(args: ServeArgs) -> Result<()> {
+    let check = args.check;
+    let environment = std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+        .filter(|(name, _)| name.starts_with("BUGLE_"))
+        .collect();
+    let loaded = args.sources(environment).load()?;
+    if check {
+        return print(&loaded.to_toml());
+    }
+    serve(loaded).await
+}
+
+async fn serve(loaded: Loaded) -> Result<()> {
+    let Loaded { config, unknown_variables, .. } = loaded;
+    telemetry::start(&config.log);
+    if !unknown_variables.is_empty() {
+        tracing::warn!(variables = ?unknown_variables, "these environment variables are no options");
+    }
+    raise_file_limit(config.limits.max_connections);
+    let mut signals = Signals::new()?;
+    let server = Server::bind(config).await?;
+    let address = server.local_addr();
+    print(&format!(
+        "bugle listens on {address}\n\
+         try: `bugle subscribe greetings --server http://{address}`, and in another terminal \
+         `bugle publish greetings hello --server http://{address}`\n"
+    ))?;
+    let (first, drain) = tokio::sync::oneshot::channel::<()>();
+    let server = server.run(async {
+        // An error means that the sender is gone with the whole of this function.
+        let _ = drain.await;
+    });
+    let second = async {
+        signals.next().await;
+        let _ = first.send(());
+        signals.next().await;
+    };
+    finish(server, second).await
+}
+
+async fn finish(
+    server: impl Future<Output = Result<crate::server::Drained>>,
+    second: impl Future<Output = ()>,
+) -> Result<()> {
+    tokio::select! {
+        drained = server => {
+            tracing::info!(cut = drained?.cut, "ended");
+            Ok(())
+        }
+        () = second => Err(Error::new(Code::Cancelled, "a second signal ended the server before it had drained")),
+    }
+}
+
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        // The reader has seen enough, as with `| head`.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => {
+            Err(Error::new(Code::Internal, format!("cannot write to standard output: {error}"))
+                .because(error))
+        }
+    }
+}
+
+/// SIGTERM and SIGINT, which mean the same.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| {
+                Error::new(Code::Internal, format!("cannot listen for signals: {error}")).because(error)
+            })
+        };
+        Ok(Signals {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Every connection is a file descriptor, and most systems start a process with 1,024 of them and
+/// allow it to ask for more.
+fn raise_file_limit(connections: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if limit.current != limit.maximum && setrlimit(Resource::Nofile, raised).is_err() {
+        tracing::info!(limit = limit.current, "the limit of open files could not be raised");
+    }
+    if let Some(files) = getrlimit(Resource::Nofile).current.filter(|files| *files < connections) {
+        tracing::info!(
+            files,
+            "this process may open fewer files than limits.max_connections; `ulimit -n` raises that"
+        );
+    }
+}

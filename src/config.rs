@@ -1,0 +1,184 @@
+//! Every option of the server: what it is, its default, where it may come from.
+//!
+//! [`OPTIONS`] is the one table that drives the file (`limits.max_connections`), the environment
+//! (`BUGLE_LIMITS_MAX_CONNECTIONS`), the flags (`--set limits.max_connections=…`), `serve --check`
+//! and the documentation. Later sources win: defaults, file, environment, flags. All mistakes are
+//! reported at once, each with the place it stands in.
+//!
+//! The command line gathers the sources, [`Loaded`] is the outcome, and `server` is bound to a
+//! [`Config`].
+
+mod load;
+mod memory;
+mod mistake;
+mod nearest;
+mod table;
+mod units;
+mod value;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+pub use load::{Loaded, Setting, Sources};
+pub use mistake::{Mistake, Mistakes, Origin};
+pub use table::{OPTIONS, Opt, option};
+pub use value::{Field, Kind, Raw, Size, Value};
+
+use crate::limits;
+use crate::topic::Namespace;
+
+/// The port of the bus when nothing else is said.
+pub const PORT: u16 = 7600;
+
+/// How a server is set up. The default is what an empty configuration means.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Most memory that messages, topics and subscriptions may take.
+    pub memory_budget: Size,
+    /// From the first signal to the end of the process, at most.
+    pub drain_grace: Duration,
+    /// Namespaces that exist from the start, beside `default`.
+    pub namespaces: Vec<Namespace>,
+    /// When topics appear and are closed.
+    pub topics: Topics,
+    /// What a topic keeps when nothing else is said.
+    pub retention: Retention,
+    /// How subscriptions are served.
+    pub delivery: Delivery,
+    /// What clients may use.
+    pub limits: Limits,
+    /// How dead peers are found.
+    pub keepalive: Keepalive,
+    /// What is logged.
+    pub log: Log,
+}
+
+/// The section `topics`.
+#[derive(Debug, Clone)]
+pub struct Topics {
+    /// Whether a topic is made on first use.
+    pub auto_create: bool,
+    /// An empty topic without subscriptions is closed after this long.
+    pub idle_close_after: Duration,
+}
+
+/// The section `retention`.
+#[derive(Debug, Clone)]
+pub struct Retention {
+    /// Bytes a topic keeps.
+    pub bytes: Size,
+    /// Messages a topic keeps.
+    pub messages: u64,
+    /// How long a topic keeps a message.
+    pub age: Duration,
+}
+
+/// The section `delivery`.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Upper bound of one response to a subscriber.
+    pub max_batch_bytes: Size,
+    /// A live subscription hears something this often.
+    pub heartbeat_interval: Duration,
+    /// A subscriber with data pending and no progress is cut after this long.
+    pub stall_timeout: Duration,
+}
+
+/// The section `limits`.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections at once.
+    pub max_connections: u64,
+    /// Connections at once that have not sent a request yet.
+    pub max_handshakes: u64,
+    /// From accept to the first request.
+    pub handshake_deadline: Duration,
+    /// Streams at once on one connection.
+    pub max_streams_per_connection: u64,
+    /// Largest request.
+    pub max_message_bytes: Size,
+    /// Largest header list of a request.
+    pub max_header_bytes: Size,
+    /// Flow-control window of a connection.
+    pub connection_window: Size,
+    /// Flow-control window of a stream.
+    pub stream_window: Size,
+}
+
+/// The section `keepalive`.
+#[derive(Debug, Clone)]
+pub struct Keepalive {
+    /// Ping after this long without a frame.
+    pub interval: Duration,
+    /// A ping not answered in this time ends the connection.
+    pub timeout: Duration,
+}
+
+/// The section `log`.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: &'static str,
+    /// `auto`, `pretty` or `json`.
+    pub format: &'static str,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let budget =
+            (memory::available() / limits::MEMORY_BUDGET_DIVISOR).max(limits::MEMORY_BUDGET_BYTES_MIN);
+        Config {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)),
+            memory_budget: Size(budget),
+            drain_grace: limits::DRAIN_GRACE_DEFAULT,
+            namespaces: Vec::new(),
+            topics: Topics { auto_create: true, idle_close_after: limits::IDLE_CLOSE_DEFAULT },
+            retention: Retention {
+                bytes: Size(limits::RETENTION_BYTES_DEFAULT),
+                messages: limits::RETENTION_MESSAGES_DEFAULT,
+                age: limits::RETENTION_AGE_DEFAULT,
+            },
+            delivery: Delivery {
+                max_batch_bytes: Size(limits::BATCH_BYTES_DEFAULT as u64),
+                heartbeat_interval: limits::HEARTBEAT_DEFAULT,
+                stall_timeout: limits::STALL_TIMEOUT_DEFAULT,
+            },
+            limits: Limits {
+                max_connections: limits::CONNECTIONS_MAX as u64,
+                max_handshakes: limits::HANDSHAKES_MAX as u64,
+                handshake_deadline: limits::HANDSHAKE_DEADLINE,
+                max_streams_per_connection: u64::from(limits::STREAMS_PER_CONNECTION_MAX),
+                max_message_bytes: Size(limits::MESSAGE_BYTES_MAX as u64),
+                max_header_bytes: Size(u64::from(limits::HEADER_LIST_BYTES_MAX)),
+                connection_window: Size(u64::from(limits::CONNECTION_WINDOW_BYTES)),
+                stream_window: Size(u64::from(limits::STREAM_WINDOW_BYTES)),
+            },
+            keepalive: Keepalive { interval: limits::KEEPALIVE_INTERVAL, timeout: limits::KEEPALIVE_TIMEOUT },
+            log: Log { level: "info", format: "auto" },
+        }
+    }
+}
+
+impl Config {
+    /// What is wrong between options that are each right: pairs of the later key and the reason.
+    fn contradictions(&self) -> Vec<(&'static str, String)> {
+        let mut found = Vec::new();
+        if self.limits.max_message_bytes > self.memory_budget {
+            found.push((
+                "limits.max_message_bytes",
+                "is larger than memory_budget; the largest request has to fit it".to_owned(),
+            ));
+        }
+        if self.limits.stream_window > self.limits.connection_window {
+            found.push((
+                "limits.stream_window",
+                "is larger than limits.connection_window; one stream that is not read would block \
+                 all others of its connection"
+                    .to_owned(),
+            ));
+        }
+        found
+    }
+}

@@ -1,0 +1,262 @@
+//! From the sources to a configuration: read all of them, collect every mistake, apply what is
+//! right in order, later ones over earlier ones.
+//!
+//! Nothing here touches the process: the command line passes the environment and the flags in, so
+//! tests can say what they are.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use crate::config::Config;
+use crate::config::mistake::{Mistake, Mistakes, Origin};
+use crate::config::nearest::nearest;
+use crate::config::table::{OPTIONS, option};
+use crate::config::value::Raw;
+
+/// Names the configuration file in the environment; the flag wins.
+const FILE_VARIABLE: &str = "BUGLE_CONFIG";
+/// Variables that belong to the command line's clients, not to the server.
+const OTHER_VARIABLES: &[&str] = &[FILE_VARIABLE, "BUGLE_SERVER"];
+const PREFIX: &str = "BUGLE_";
+
+/// One option as the command line says it.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// The key, as the user wrote it.
+    pub key: String,
+    /// The value.
+    pub raw: Raw,
+    /// How it was written: `--listen`, `--set listen=…`.
+    pub flag: String,
+}
+
+/// Everything a configuration is made of.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// The configuration file.
+    pub file: Option<PathBuf>,
+    /// The environment; what does not begin with `BUGLE_` is passed over.
+    pub environment: Vec<(String, String)>,
+    /// The flags, in order.
+    pub flags: Vec<Setting>,
+}
+
+/// A configuration and where its values came from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Variables that begin with `BUGLE_` and are no option: to be warned of, not refused, because
+    /// a Kubernetes service named "bugle" makes some in every pod.
+    pub unknown_variables: Vec<String>,
+    origins: HashMap<&'static str, Origin>,
+}
+
+impl Sources {
+    /// The configuration, or everything that is wrong with it.
+    pub fn load(self) -> Result<Loaded, Mistakes> {
+        let mut loading = Loading::default();
+        let variable = self.environment.iter().find(|(name, _)| name == FILE_VARIABLE);
+        if let Some(path) = self.file.or_else(|| variable.map(|(_, value)| PathBuf::from(value))) {
+            loading.file(&path);
+        }
+        let mut environment = self.environment;
+        environment.sort();
+        for (name, value) in environment {
+            loading.variable(name, value);
+        }
+        for setting in self.flags {
+            loading.value(&setting.key, &setting.raw, Origin::Flag(setting.flag));
+        }
+        loading.finish()
+    }
+}
+
+#[derive(Default)]
+struct Loading {
+    config: Config,
+    origins: HashMap<&'static str, Origin>,
+    unknown_variables: Vec<String>,
+    mistakes: Vec<Mistake>,
+}
+
+impl Loading {
+    fn file(&mut self, path: &Path) {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => {
+                let problem = format!("cannot be read: {error}; check the path and its permissions");
+                return self.mistake(
+                    Origin::Flag("--config".to_owned()),
+                    path.display().to_string(),
+                    problem,
+                );
+            }
+        };
+        let place = |offset: usize| {
+            let before = text.get(..offset).unwrap_or(&text);
+            Origin::File(path.to_owned(), before.matches('\n').count() + 1)
+        };
+        let (table, errors) = DeTable::parse_recoverable(&text);
+        if !errors.is_empty() {
+            for error in errors {
+                let offset = error.span().map_or(0, |span| span.start);
+                self.mistake(
+                    place(offset),
+                    String::new(),
+                    format!("is not TOML: {}", error.message().trim()),
+                );
+            }
+            return;
+        }
+        self.section("", table.get_ref(), &place);
+    }
+
+    fn section(&mut self, prefix: &str, table: &DeTable<'_>, place: &dyn Fn(usize) -> Origin) {
+        let mut entries: Vec<_> = table.iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        for (name, value) in entries {
+            let (origin, key) = (place(name.span().start), format!("{prefix}{}", name.get_ref()));
+            match value.get_ref() {
+                DeValue::Table(inner) if option(&key).is_none() => {
+                    let prefix = format!("{key}.");
+                    if OPTIONS.iter().any(|option| option.key.starts_with(&prefix)) {
+                        self.section(&prefix, inner, place);
+                    } else {
+                        self.unknown(&key, origin);
+                    }
+                }
+                value => match raw(value) {
+                    Some(raw) => self.value(&key, &raw, origin),
+                    None => match option(&key) {
+                        Some(option) => {
+                            self.mistake(origin, key, format!("has to be {}", option.kind));
+                        }
+                        None => self.unknown(&key, origin),
+                    },
+                },
+            }
+        }
+    }
+
+    fn variable(&mut self, name: String, value: String) {
+        if !name.starts_with(PREFIX) || OTHER_VARIABLES.contains(&name.as_str()) {
+            return;
+        }
+        let variables: Vec<(String, &str)> =
+            OPTIONS.iter().map(|option| (option.variable(), option.key)).collect();
+        if let Some((_, key)) = variables.iter().find(|(variable, _)| *variable == name) {
+            return self.value(key, &Raw::Text(value), Origin::Variable(name));
+        }
+        match nearest(&name[PREFIX.len()..], variables.iter().map(|(variable, _)| &variable[PREFIX.len()..]))
+        {
+            Some(meant) => {
+                let problem = format!("is no option; did you mean {PREFIX}{meant}?");
+                self.mistake(Origin::Variable(name), String::new(), problem);
+            }
+            None => self.unknown_variables.push(name),
+        }
+    }
+
+    fn value(&mut self, key: &str, raw: &Raw, origin: Origin) {
+        let Some(option) = option(key) else { return self.unknown(key, origin) };
+        match option.kind.parse(raw) {
+            Ok(value) => {
+                (option.put)(&mut self.config, value);
+                self.origins.insert(option.key, origin);
+            }
+            Err(problem) => self.mistake(origin, format!("{key} = {raw}"), problem),
+        }
+    }
+
+    fn unknown(&mut self, key: &str, origin: Origin) {
+        let problem = match nearest(key, OPTIONS.iter().map(|option| option.key)) {
+            Some(meant) => format!("is no option; did you mean {meant}?"),
+            None => "is no option; `bugle serve --check` prints all there are".to_owned(),
+        };
+        self.mistake(origin, key.to_owned(), problem);
+    }
+
+    fn mistake(&mut self, origin: Origin, key: String, problem: String) {
+        self.mistakes.push(Mistake { origin, key, problem });
+    }
+
+    fn finish(mut self) -> Result<Loaded, Mistakes> {
+        if self.mistakes.is_empty() {
+            for (key, problem) in self.config.contradictions() {
+                let origin = self.origins.get(key).cloned().unwrap_or(Origin::Default);
+                self.mistake(origin, key.to_owned(), problem);
+            }
+        }
+        if !self.mistakes.is_empty() {
+            return Err(Mistakes(self.mistakes));
+        }
+        let Loading { config, origins, unknown_variables, .. } = self;
+        Ok(Loaded { config, unknown_variables, origins })
+    }
+}
+
+/// A scalar or a list of strings, as text; `None` for what no option can be.
+fn raw(value: &DeValue<'_>) -> Option<Raw> {
+    match value {
+        DeValue::String(text) => Some(Raw::Text(text.to_string())),
+        DeValue::Integer(number) if number.radix() == 10 => Some(Raw::Text(number.as_str().to_owned())),
+        DeValue::Integer(number) => {
+            u64::from_str_radix(number.as_str(), number.radix()).ok().map(|n| Raw::Text(n.to_string()))
+        }
+        DeValue::Float(number) => Some(Raw::Text(number.as_str().to_owned())),
+        DeValue::Boolean(on) => Some(Raw::Text(on.to_string())),
+        DeValue::Array(items) => items
+            .iter()
+            .map(|item| item.get_ref().as_str().map(str::to_owned))
+            .collect::<Option<Vec<String>>>()
+            .map(Raw::List),
+        DeValue::Datetime(_) | DeValue::Table(_) => None,
+    }
+}
+
+impl Loaded {
+    /// Where the value of an option came from.
+    pub fn origin(&self, key: &str) -> Origin {
+        self.origins.get(key).cloned().unwrap_or(Origin::Default)
+    }
+
+    /// The effective configuration as a valid configuration file: each option under its
+    /// documentation, with what it accepts and where its value came from.
+    pub fn to_toml(&self) -> String {
+        let mut text = String::from("# The configuration in effect, as a configuration file.\n");
+        let mut section = "";
+        for option in OPTIONS {
+            let (of, name) = option.key.split_once('.').unwrap_or(("", option.key));
+            if of != section {
+                text.push_str(&format!("\n[{of}]\n"));
+                section = of;
+            }
+            let value = (option.get)(&self.config);
+            text.push('\n');
+            for line in wrapped(&format!("{} It is {}.", option.doc, option.kind), 98) {
+                text.push_str(&format!("# {line}\n"));
+            }
+            text.push_str(&format!("# {}; from: {}\n", option.variable(), self.origin(option.key)));
+            text.push_str(&format!("{name} = {value}\n"));
+        }
+        text
+    }
+}
+
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.len() + 1 + word.len() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}

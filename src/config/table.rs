@@ -1,0 +1,158 @@
+//! The table of all options. To add one: a field in [`Config`], its default, and a row here.
+
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::config::value::{Field, Kind, Value};
+use crate::limits;
+
+/// One option.
+pub struct Opt {
+    /// Its name in the file, with its section: `limits.max_connections`.
+    pub key: &'static str,
+    /// What it accepts.
+    pub kind: Kind,
+    /// What it does, in a sentence or two.
+    pub doc: &'static str,
+    /// Its value in a configuration.
+    pub get: fn(&Config) -> Value,
+    /// Sets it in a configuration; whether the value was of the right kind.
+    pub put: fn(&mut Config, Value) -> bool,
+}
+
+impl Opt {
+    /// Its name in the environment: `BUGLE_LIMITS_MAX_CONNECTIONS`.
+    pub fn variable(&self) -> String {
+        format!("BUGLE_{}", self.key.replace('.', "_").to_ascii_uppercase())
+    }
+}
+
+/// The option of this key.
+pub fn option(key: &str) -> Option<&'static Opt> {
+    OPTIONS.iter().find(|option| option.key == key)
+}
+
+macro_rules! options {
+    ($($($field:ident).+ : $kind:expr, $doc:expr;)*) => {
+        /// Every option, in the order of the documentation: first those without a section.
+        pub const OPTIONS: &[Opt] = &[$(Opt {
+            key: join!($($field).+),
+            kind: $kind,
+            doc: $doc,
+            get: |config| Field::get(&config.$($field).+),
+            put: |config, value| Field::put(&mut config.$($field).+, value),
+        },)*];
+    };
+}
+
+macro_rules! join {
+    ($key:ident) => {
+        stringify!($key)
+    };
+    ($section:ident . $key:ident) => {
+        concat!(stringify!($section), ".", stringify!($key))
+    };
+}
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const TIB: u64 = 1024 * 1024 * MIB;
+/// HTTP/2 allows no larger flow-control window.
+const WINDOW_MAX: u64 = (1 << 31) - 1;
+/// HTTP/2 allows no smaller one by default, and smaller ones only slow things down.
+const WINDOW_MIN: u64 = 64 * KIB - 1;
+
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+const fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 24 * 60 * 60)
+}
+
+options! {
+    listen: Kind::Address,
+        "Where to listen. Port 0 takes a free port.";
+    memory_budget: Kind::Bytes(limits::MEMORY_BUDGET_BYTES_MIN, 1024 * TIB),
+        "Most memory that messages, topics and subscriptions may take. Over it the oldest retained \
+         messages go. The default is a quarter of the memory this process may use, control groups \
+         included.";
+    drain_grace: Kind::Duration(millis(0), days(1)),
+        "On SIGTERM or SIGINT clients get this long to leave before their connections are closed.";
+    namespaces: Kind::Names,
+        "Namespaces that exist from the start, beside \"default\".";
+    topics.auto_create: Kind::Switch,
+        "Whether a topic is made when somebody first publishes or subscribes to it.";
+    topics.idle_close_after: Kind::Duration(secs(1), days(365)),
+        "A topic that is empty and has no subscriptions is closed after this long.";
+    retention.bytes: Kind::Bytes(KIB, 1024 * TIB),
+        "Bytes of messages a topic keeps, unless the topic says otherwise.";
+    retention.messages: Kind::Count(1, i64::MAX as u64),
+        "Messages a topic keeps, unless the topic says otherwise.";
+    retention.age: Kind::Duration(millis(1), days(36_500)),
+        "How long a topic keeps a message, unless the topic says otherwise.";
+    delivery.max_batch_bytes: Kind::Bytes(KIB, limits::BATCH_BYTES_MAX as u64),
+        "Upper bound of one response to a subscriber that does not ask for less.";
+    delivery.heartbeat_interval: Kind::Duration(limits::HEARTBEAT_MIN, limits::HEARTBEAT_MAX),
+        "A live subscription hears something this often, unless the client asks for another interval.";
+    delivery.stall_timeout: Kind::Duration(millis(100), days(1)),
+        "A subscriber that has data pending and takes none is cut after this long; it can resume.";
+    limits.max_connections: Kind::Count(1, 10_000_000),
+        "Connections at once; more are closed as they come.";
+    limits.max_handshakes: Kind::Count(1, 1_000_000),
+        "Connections at once that have not sent their first request; more have to wait.";
+    limits.handshake_deadline: Kind::Duration(millis(10), secs(3600)),
+        "A connection that has not sent its first request after this long is closed.";
+    limits.max_streams_per_connection: Kind::Count(1, 1_000_000),
+        "Calls and subscriptions at once on one connection.";
+    limits.max_message_bytes: Kind::Bytes(KIB, limits::MESSAGE_BYTES_CEILING as u64),
+        "Largest request, and so the largest batch of messages.";
+    limits.max_header_bytes: Kind::Bytes(KIB, MIB),
+        "Largest header list of a request.";
+    limits.connection_window: Kind::Bytes(WINDOW_MIN, WINDOW_MAX),
+        "HTTP/2 flow-control window of a connection. Much larger than that of a stream, so that one \
+         stream that is not read blocks no other.";
+    limits.stream_window: Kind::Bytes(WINDOW_MIN, WINDOW_MAX),
+        "HTTP/2 flow-control window of a stream: what one publisher may have under way.";
+    keepalive.interval: Kind::Duration(millis(100), days(1)),
+        "A connection that was silent for this long is pinged.";
+    keepalive.timeout: Kind::Duration(millis(100), days(1)),
+        "A connection that does not answer a ping in this time is closed.";
+    log.level: Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
+        "What is logged: this level and all before it (error, warn, info, debug, trace).";
+    log.format: Kind::Choice(&["auto", "pretty", "json"]),
+        "How it is logged: pretty, json, or auto, which is pretty on a terminal and json otherwise.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Raw;
+
+    #[test]
+    fn every_default_is_a_value_its_option_accepts_and_prints() {
+        let mut config = Config::default();
+        for option in OPTIONS {
+            let value = (option.get)(&config);
+            let text = value.to_string();
+            let raw = match &value {
+                Value::Names(_) => Raw::List(Vec::new()),
+                _ => Raw::Text(text.trim_matches('"').to_owned()),
+            };
+            assert_eq!(option.kind.parse(&raw), Ok(value.clone()), "{}", option.key);
+            assert!((option.put)(&mut config, value), "{}", option.key);
+        }
+    }
+
+    #[test]
+    fn keys_and_variables_are_unique() {
+        let mut names: Vec<String> = OPTIONS.iter().map(Opt::variable).collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), OPTIONS.len());
+    }
+}

@@ -1,0 +1,196 @@
+//! What an option can hold: its kind, with the range allowed, and its value.
+//!
+//! A kind reads a value from the text of any source and describes what it accepts in one sentence,
+//! which is what a mistake is answered with. A value prints itself as TOML.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::config::units::{format_bytes, format_duration, parse_bytes, parse_duration};
+use crate::topic::Namespace;
+
+/// What a source says, before it is understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Raw {
+    /// One value; in a list-valued option, the items with commas between.
+    Text(String),
+    /// Several values.
+    List(Vec<String>),
+}
+
+impl fmt::Display for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Raw::Text(text) => write!(f, "{text:?}"),
+            Raw::List(items) => write!(f, "{items:?}"),
+        }
+    }
+}
+
+/// What an option accepts. Ranges include both ends.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// An IP address with a port.
+    Address,
+    /// A size in bytes.
+    Bytes(u64, u64),
+    /// A whole number.
+    Count(u64, u64),
+    /// A duration.
+    Duration(Duration, Duration),
+    /// Yes or no.
+    Switch,
+    /// Names of namespaces.
+    Names,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+}
+
+/// The value of an option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// An IP address with a port.
+    Address(SocketAddr),
+    /// A size in bytes.
+    Bytes(u64),
+    /// A whole number.
+    Count(u64),
+    /// A duration.
+    Duration(Duration),
+    /// Yes or no.
+    Switch(bool),
+    /// Names of namespaces.
+    Names(Vec<Namespace>),
+    /// A word.
+    Choice(&'static str),
+}
+
+impl Kind {
+    /// Reads a value; the error is what is wrong with it.
+    pub fn parse(self, raw: &Raw) -> Result<Value, String> {
+        if let (Kind::Names, raw) = (self, raw) {
+            return names(raw);
+        }
+        let Raw::Text(text) = raw else { return Err(format!("has to be {self}")) };
+        let value = match self {
+            Kind::Address => text.trim().parse().ok().map(Value::Address),
+            Kind::Bytes(min, max) => parse_bytes(text).filter(|n| (min..=max).contains(n)).map(Value::Bytes),
+            Kind::Count(min, max) => {
+                text.trim().parse().ok().filter(|n| (min..=max).contains(n)).map(Value::Count)
+            }
+            Kind::Duration(min, max) => {
+                parse_duration(text).filter(|d| (min..=max).contains(d)).map(Value::Duration)
+            }
+            Kind::Switch => text.trim().parse().ok().map(Value::Switch),
+            Kind::Names => None,
+            Kind::Choice(words) => words.iter().find(|word| **word == text.trim()).map(|w| Value::Choice(w)),
+        };
+        value.ok_or_else(|| format!("has to be {self}"))
+    }
+}
+
+fn names(raw: &Raw) -> Result<Value, String> {
+    let items: Vec<&str> = match raw {
+        Raw::Text(text) => text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect(),
+        Raw::List(items) => items.iter().map(String::as_str).collect(),
+    };
+    let mut names = Vec::with_capacity(items.len());
+    for item in items {
+        match Namespace::parse(item) {
+            Ok(name) if !item.is_empty() => names.push(name),
+            Ok(_) => return Err("the name of a namespace has to be given".to_owned()),
+            Err(error) => return Err(format!("{item:?} cannot be used: {error}")),
+        }
+    }
+    names.sort();
+    names.dedup();
+    Ok(Value::Names(names))
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Kind::Address => f.write_str("an IP address and a port, such as 127.0.0.1:7600 or [::]:7600"),
+            Kind::Bytes(min, max) => {
+                write!(f, "a size from {} to {}, such as 64MiB", format_bytes(*min), format_bytes(*max))
+            }
+            Kind::Count(min, max) => write!(f, "a whole number from {min} to {max}"),
+            Kind::Duration(min, max) => {
+                let (min, max) = (format_duration(*min), format_duration(*max));
+                write!(f, "a duration from {min} to {max}, such as 30s, 1h30m or 250ms")
+            }
+            Kind::Switch => f.write_str("true or false"),
+            Kind::Names => f.write_str("a list of names, such as [\"orders\", \"billing\"]"),
+            Kind::Choice(words) => write!(f, "one of {}", words.join(", ")),
+        }
+    }
+}
+
+/// As TOML.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Address(address) => write!(f, "\"{address}\""),
+            Value::Bytes(bytes) => write!(f, "\"{}\"", format_bytes(*bytes)),
+            Value::Count(count) => write!(f, "{count}"),
+            Value::Duration(duration) => write!(f, "\"{}\"", format_duration(*duration)),
+            Value::Switch(on) => write!(f, "{on}"),
+            Value::Choice(word) => write!(f, "\"{word}\""),
+            Value::Names(names) => {
+                let names = names.iter().map(|name| toml::Value::from(name.as_str())).collect();
+                write!(f, "{}", toml::Value::Array(names))
+            }
+        }
+    }
+}
+
+/// A field of the configuration that an option can be kept in. `None` and `false` say that the
+/// value is of another kind, which a test of the table rules out.
+pub trait Field {
+    /// The value of the field.
+    fn get(&self) -> Value;
+    /// Puts a value into the field; whether it fits.
+    fn put(&mut self, value: Value) -> bool;
+}
+
+macro_rules! field {
+    ($type:ty, $variant:ident, $get:expr, $put:expr) => {
+        impl Field for $type {
+            fn get(&self) -> Value {
+                let get: fn(&$type) -> _ = $get;
+                Value::$variant(get(self))
+            }
+            fn put(&mut self, value: Value) -> bool {
+                let put: fn(&mut $type, _) = $put;
+                let Value::$variant(value) = value else { return false };
+                put(self, value);
+                true
+            }
+        }
+    };
+}
+
+/// A size in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(pub u64);
+
+impl Size {
+    /// The size as the number of bytes in memory.
+    pub fn bytes(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+
+    /// The size for a field of 32 bits.
+    pub fn bytes_u32(self) -> u32 {
+        u32::try_from(self.0).unwrap_or(u32::MAX)
+    }
+}
+
+field!(SocketAddr, Address, |own| *own, |own, value| *own = value);
+field!(Size, Bytes, |own| own.0, |own, value| own.0 = value);
+field!(u64, Count, |own| *own, |own, value| *own = value);
+field!(Duration, Duration, |own| *own, |own, value| *own = value);
+field!(bool, Switch, |own| *own, |own, value| *own = value);
+field!(Vec<Namespace>, Names, |own| own.clone(), |own, value| *own = value);
+field!(&'static str, Choice, |own| *own, |own, value| *own = value);

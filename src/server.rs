@@ -1,0 +1,136 @@
+//! The life of a server as types: [`Config`] → [`Server::bind`] → [`Server::run`] → [`Drained`].
+//!
+//! The listener and the shutdown future are arguments, so a test binds port 0 and knows the
+//! address, and a program that embeds the bus decides when it ends. Whatever a server has started
+//! ends with it: dropping it, or the future of `run`, closes every connection.
+//!
+//! An orderly end: health says NOT_SERVING, nothing new is accepted, every connection is told to
+//! go away, the broker ends its subscriptions; what is still there after the grace is cut.
+
+mod acceptor;
+mod connection;
+mod connections;
+mod socket;
+mod throttle;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::api::{self, Api, Phase};
+use crate::broker::{self, Broker};
+use crate::config::Config;
+use crate::error::{Code, Error, Result};
+use crate::server::acceptor::Acceptor;
+use crate::server::connections::Connections;
+use crate::topic::Retention;
+
+/// After the grace, connections that are cut get this long to notice.
+const CUT_DEADLINE: Duration = Duration::from_secs(1);
+
+/// A server that has its address and does not serve yet.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    config: Config,
+    broker: Arc<Broker>,
+    phase: watch::Sender<Phase>,
+}
+
+/// How a server ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that were still open after the grace and were cut.
+    pub cut: usize,
+}
+
+impl Server {
+    /// Takes the address of the configuration; port 0 takes a free port.
+    pub async fn bind(config: Config) -> Result<Self> {
+        let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+            Error::new(
+                Code::Unavailable,
+                format!("cannot listen on {}: {error}; choose another address with --listen", config.listen),
+            )
+            .because(error)
+        })?;
+        Server::with_listener(listener, config)
+    }
+
+    /// A server on a listener that is bound already. Has to be called inside a Tokio runtime.
+    pub fn with_listener(listener: TcpListener, config: Config) -> Result<Self> {
+        let address = listener.local_addr().map_err(|error| {
+            Error::new(Code::Internal, format!("the listener has no address: {error}")).because(error)
+        })?;
+        let broker = Broker::start(broker_options(&config));
+        let (phase, _) = watch::channel(Phase::Serving);
+        Ok(Server { listener, address, config, broker, phase })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The broker, for a program that publishes and subscribes in its own process.
+    pub fn broker(&self) -> Arc<Broker> {
+        Arc::clone(&self.broker)
+    }
+
+    /// Serves until `shutdown` is ready, then drains: see the module.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Drained> {
+        let Server { listener, address, config, broker, phase } = self;
+        let api = Api::new(Arc::clone(&broker), phase.subscribe(), api_options(&config))?;
+        let connections = Connections::new(config.limits.max_connections);
+        let acceptor = Acceptor::new(&config, api, &connections);
+        tokio::select! {
+            () = acceptor.run(&listener) => {}
+            () = shutdown => {}
+        }
+        drop(listener);
+        tracing::info!(%address, connections = connections.len(), grace = ?config.drain_grace, "draining");
+        phase.send_replace(Phase::Draining);
+        broker.drain(config.drain_grace);
+        connections.drain();
+        let cut = match tokio::time::timeout(config.drain_grace, connections.ended()).await {
+            Ok(()) => 0,
+            Err(_) => cut(&connections).await,
+        };
+        Ok(Drained { cut })
+    }
+}
+
+async fn cut(connections: &Connections) -> usize {
+    let left = connections.len();
+    tracing::warn!(connections = left, "the grace is over; cutting the connections that are left");
+    connections.close();
+    if tokio::time::timeout(CUT_DEADLINE, connections.ended()).await.is_err() {
+        tracing::warn!("some tasks of cut connections have not ended yet");
+    }
+    left
+}
+
+fn broker_options(config: &Config) -> broker::Options {
+    broker::Options {
+        memory_budget: config.memory_budget.bytes(),
+        auto_create: config.topics.auto_create,
+        namespaces: config.namespaces.clone(),
+        retention: Retention {
+            bytes: config.retention.bytes.0,
+            messages: config.retention.messages,
+            age: config.retention.age,
+        },
+        idle_close_after: config.topics.idle_close_after,
+        heartbeat_interval: config.delivery.heartbeat_interval,
+        stall_timeout: config.delivery.stall_timeout,
+        max_batch_bytes: config.delivery.max_batch_bytes.bytes(),
+    }
+}
+
+fn api_options(config: &Config) -> api::Options {
+    api::Options { max_message_bytes: config.limits.max_message_bytes.bytes() }
+}

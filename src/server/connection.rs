@@ -1,0 +1,131 @@
+//! One connection, from accept to its end.
+//!
+//! Its task drives HTTP/2 and watches two things: what the [`Peer`] is asked to do, and the
+//! deadline by which the first request has to be there. A connection that never gets that far, not
+//! even to the preface, is closed; hyper alone would wait for it for ever (hyper#4170).
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout_at};
+
+use crate::api::{Api, Asked, Body, Peer, Reply};
+use crate::auth::Principal;
+use crate::server::connections::Streams;
+use crate::server::socket;
+
+/// A connection without a request that is told to go away gets this long to do so.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What all connections of a listener have in common.
+pub struct Greeting {
+    /// HTTP/2 with its limits.
+    pub http2: http2::Builder<Streams>,
+    /// From accept to the first request.
+    pub deadline: Duration,
+}
+
+/// Opens with the first request, and gives the place among the handshakes back then.
+pub struct Gate {
+    open: AtomicBool,
+    handshake: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+impl Gate {
+    /// A closed gate that holds a place among the handshakes.
+    pub fn new(handshake: OwnedSemaphorePermit) -> Arc<Self> {
+        Arc::new(Gate { open: AtomicBool::new(false), handshake: Mutex::new(Some(handshake)) })
+    }
+
+    fn open(&self) {
+        if !self.open.swap(true, Ordering::Relaxed) {
+            self.handshake.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
+    }
+}
+
+/// Serves a connection until it ends or is ended. Returns when its streams are told.
+pub async fn serve(stream: TcpStream, api: Api, peer: Peer, gate: Arc<Gate>, greeting: &Greeting) {
+    let deadline = Instant::now() + greeting.deadline;
+    let (stream, principal) = match timeout_at(deadline, socket::establish(stream)).await {
+        Ok(Ok(established)) => established,
+        Ok(Err(error)) => return tracing::debug!(%peer, %error, "the connection could not be established"),
+        Err(_) => return tracing::debug!(%peer, "the connection was not established in time"),
+    };
+    let service = Connected { api, peer: peer.clone(), principal, gate: Arc::clone(&gate) };
+    let connection = greeting.http2.serve_connection(TokioIo::new(stream), service);
+    drive(pin!(connection), &peer, &gate, deadline).await;
+}
+
+type Connection = http2::Connection<TokioIo<TcpStream>, Connected, Streams>;
+
+async fn drive(mut connection: Pin<&mut Connection>, peer: &Peer, gate: &Gate, deadline: Instant) {
+    // Boxed, so that it costs nothing once the first request is there.
+    let mut deadline: Option<Pin<Box<Sleep>>> = Some(Box::pin(sleep_until(deadline)));
+    let mut leaving = false;
+    poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+                if let Err(error) = result {
+                    tracing::debug!(%peer, %error, "the connection failed");
+                }
+                return Poll::Ready(());
+            }
+            let asked = peer.poll_asked(cx);
+            if asked == Asked::Close {
+                return Poll::Ready(());
+            }
+            if gate.is_open() {
+                deadline = None;
+            }
+            let late = deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready());
+            if late && leaving {
+                tracing::debug!(%peer, "closed: there was no request in time");
+                return Poll::Ready(());
+            }
+            if leaving || !(late || asked == Asked::Drain) {
+                return Poll::Pending;
+            }
+            leaving = true;
+            connection.as_mut().graceful_shutdown();
+            deadline = (!gate.is_open()).then(|| Box::pin(sleep(LINGER)));
+        }
+    })
+    .await;
+}
+
+/// The services as one connection sees them: every request carries who sent it.
+struct Connected {
+    api: Api,
+    peer: Peer,
+    principal: Principal,
+    gate: Arc<Gate>,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Connected {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Reply;
+
+    fn call(&self, mut request: Request<Incoming>) -> Reply {
+        self.gate.open();
+        request.extensions_mut().insert(self.peer.clone());
+        request.extensions_mut().insert(self.principal.clone());
+        self.api.answer(request)
+    }
+}

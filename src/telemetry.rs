@@ -1,0 +1,28 @@
+//! Logs, to standard error. Called once, by the command line, before a server starts.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::Log;
+
+/// Starts logging as configured. Bugle's own lines follow `log.level`; of the libraries below only
+/// warnings are shown. Does nothing if the process logs already.
+pub fn start(log: &Log) {
+    let others = if log.level == "error" { "error" } else { "warn" };
+    let filter = EnvFilter::new(format!("{others},bugle={}", log.level));
+    let pretty = match log.format {
+        "pretty" => true,
+        "json" => false,
+        _ => std::io::stderr().is_terminal(),
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = if pretty {
+        builder.with_ansi(std::io::stderr().is_terminal()).try_init()
+    } else {
+        builder.json().flatten_event(true).try_init()
+    };
+    if let Err(error) = started {
+        tracing::debug!(%error, "logging was started before");
+    }
+}

@@ -1,0 +1,122 @@
+//! The memory budget of the process: one number that everything retained or pinned is charged to.
+//!
+//! A [`Charge`] is given back when it is dropped, so memory that a slow reader still holds stays
+//! counted after the log has let it go. Who makes room when the budget is used up is the store's
+//! business; who is in its way is told by [`Budget::pressed`].
+
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
+/// Bytes that may be used, and how many are.
+#[derive(Debug)]
+pub struct Budget {
+    limit: usize,
+    used: AtomicUsize,
+    pressed: AtomicBool,
+}
+
+impl Budget {
+    /// A budget of so many bytes.
+    pub fn new(limit: usize) -> Arc<Budget> {
+        Arc::new(Budget { limit, used: AtomicUsize::new(0), pressed: AtomicBool::new(false) })
+    }
+
+    /// Takes so many bytes, or `None` where they would go over the limit.
+    pub fn charge(this: &Arc<Budget>, bytes: usize) -> Option<Charge> {
+        let take = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= this.limit);
+        this.used.fetch_update(Relaxed, Relaxed, take).ok()?;
+        Some(Charge { budget: this.clone(), bytes })
+    }
+
+    /// Whether so many more bytes would fit.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.used().saturating_add(bytes) <= self.limit
+    }
+
+    /// The most that may be used, bytes.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// What is used, bytes.
+    pub fn used(&self) -> usize {
+        self.used.load(Relaxed)
+    }
+
+    /// Says that work was refused although everything that can be dropped was dropped.
+    pub fn press(&self) {
+        self.pressed.store(true, Relaxed);
+    }
+
+    /// Whether readers that do not read are in the way: work was refused, and less than an eighth
+    /// of the budget has become free since.
+    pub fn pressed(&self) -> bool {
+        if self.pressed.load(Relaxed) && self.used() < self.limit / 8 * 7 {
+            self.pressed.store(false, Relaxed);
+        }
+        self.pressed.load(Relaxed)
+    }
+}
+
+/// A part of the budget, given back on drop.
+#[derive(Debug)]
+pub struct Charge {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Charge {
+    /// Takes more or gives some back, so that `bytes` are held; `false`, and nothing changed, where
+    /// they would go over the limit.
+    pub fn resize(&mut self, bytes: usize) -> bool {
+        if bytes <= self.bytes {
+            self.budget.used.fetch_sub(self.bytes - bytes, Relaxed);
+        } else {
+            match Budget::charge(&self.budget, bytes - self.bytes) {
+                // The difference is ours from here on.
+                Some(mut more) => more.bytes = 0,
+                None => return false,
+            }
+        }
+        self.bytes = bytes;
+        true
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_dropped_is_given_back_and_the_limit_holds() {
+        let budget = Budget::new(100);
+        let first = Budget::charge(&budget, 60).unwrap();
+        assert!(Budget::charge(&budget, 41).is_none());
+        assert!(Budget::charge(&budget, usize::MAX).is_none());
+        let second = Budget::charge(&budget, 40).unwrap();
+        assert!(!budget.has_room(1));
+        drop(first);
+        assert_eq!(budget.used(), 40);
+        drop(second);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn a_charge_can_grow_and_shrink() {
+        let budget = Budget::new(100);
+        let mut charge = Budget::charge(&budget, 10).unwrap();
+        assert!(charge.resize(90));
+        assert!(!charge.resize(101));
+        assert_eq!(budget.used(), 90);
+        assert!(charge.resize(5));
+        assert_eq!(budget.used(), 5);
+        drop(charge);
+        assert_eq!(budget.used(), 0);
+    }
+}

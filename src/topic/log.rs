@@ -1,0 +1,293 @@
+//! The log of a topic: its retained messages in wire format, in chunks.
+//!
+//! Appending copies each encoded body once behind its header; reading hands out slices. A log is
+//! plain data under the lock of its [`Broadcast`](super::Broadcast): it waits for nobody and knows
+//! no time but the one it is told.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::batch::Batch;
+use super::budget::Budget;
+use super::chunk::Chunk;
+use super::record::headers;
+use super::retention::Retention;
+use crate::limits::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN};
+use crate::sync::Arc;
+
+/// Slices of a run: one in the common case, and never more than a gathered write takes.
+pub type Slices = SmallVec<[Bytes; 2]>;
+
+/// Most slices of a run: with the header of the frame they are what bytes::Take hands to one
+/// gathered write.
+const SLICES_MAX: usize = 15;
+/// Runs of more than this many slices that are smaller than this on average are copied into one:
+/// a copied byte costs less than its part of a vector would.
+const GATHER_SLICES: usize = 2;
+const GATHER_BYTES: usize = 2 * 1024;
+
+/// Consecutive records of the log.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// The records, in order.
+    pub slices: Slices,
+    /// The sequence that was asked for; the first record has it, or the next one that exists.
+    pub first: u64,
+    /// Sequence of the last record.
+    pub last: u64,
+    /// Bytes of all records.
+    pub bytes: usize,
+}
+
+/// What a reader finds at its cursor.
+#[derive(Debug)]
+pub enum Read {
+    /// Records.
+    Run(Run),
+    /// The record wanted has been dropped; the oldest that can be read is this one.
+    Behind(u64),
+    /// Nothing yet.
+    CaughtUp,
+}
+
+/// The budget has no room for the batch: so many bytes are wanted.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NoRoom(pub usize);
+
+/// What an append did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// Sequence of the batch's first message.
+    pub first: u64,
+    /// Sequence of the batch's last message.
+    pub last: u64,
+    /// The batch began a new chunk.
+    pub new_chunk: bool,
+}
+
+/// The retained messages of a topic.
+pub struct Log {
+    /// The history these messages belong to.
+    pub epoch: u64,
+    chunks: VecDeque<Chunk>,
+    /// Everything from this sequence on that was appended is in the chunks.
+    start: u64,
+    next: u64,
+    bytes: u64,
+    /// Time of the newest message, kept or dropped; times never go back.
+    newest_time: u64,
+    /// Time of the newest message that was dropped.
+    dropped_time: Option<u64>,
+    retention: Retention,
+    budget: Arc<Budget>,
+}
+
+impl Log {
+    /// An empty log whose next message has sequence `next`.
+    pub fn new(epoch: u64, next: u64, retention: Retention, budget: Arc<Budget>) -> Log {
+        let (chunks, bytes, newest_time) = (VecDeque::new(), 0, 0);
+        Log { epoch, chunks, start: next, next, bytes, newest_time, dropped_time: None, retention, budget }
+    }
+
+    /// Sequence of the oldest message in memory; `next` where there is none.
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Sequence of the next message.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Bytes of retained records.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Orders a batch at time `now` (unix nanoseconds) and drops what retention no longer wants.
+    pub fn append(&mut self, batch: &Batch, now: u64) -> Result<Appended, NoRoom> {
+        let now = now.max(self.newest_time);
+        let first = self.next;
+        let new_chunk = self.make_room(batch.bytes_max(), now)?;
+        if let Some(chunk) = self.chunks.back_mut() {
+            let before = chunk.bytes;
+            for body in batch.bodies() {
+                chunk.append(self.next, now, body);
+                self.next += 1;
+            }
+            self.bytes += (chunk.bytes - before) as u64;
+        }
+        self.newest_time = now;
+        self.trim(now);
+        Ok(Appended { first, last: self.next - 1, new_chunk })
+    }
+
+    /// Sees to it that the last chunk has room for so many bytes; whether it is a new one.
+    fn make_room(&mut self, bytes: usize, now: u64) -> Result<bool, NoRoom> {
+        let grown = match self.chunks.back() {
+            Some(chunk) if chunk.has_room(bytes) => return Ok(false),
+            Some(chunk) => chunk.capacity() * 2,
+            None => CHUNK_BYTES_MIN,
+        };
+        let part = usize::try_from(self.retention.bytes / 8).unwrap_or(usize::MAX);
+        let capacity = grown.min(part).clamp(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX).max(bytes);
+        let chunk = Chunk::new(&self.budget, capacity, self.next, now).ok_or(NoRoom(capacity))?;
+        match self.chunks.back_mut() {
+            Some(full) => full.seal(&self.budget),
+            None => self.chunks.reserve_exact(1),
+        }
+        self.chunks.push_back(chunk);
+        Ok(true)
+    }
+
+    /// Reads from the first record with at least sequence `from`: whole records, at most
+    /// `bytes_max` unless the first one alone is larger.
+    pub fn read(&mut self, from: u64, bytes_max: usize) -> Read {
+        if from >= self.next {
+            return Read::CaughtUp;
+        }
+        if from < self.start {
+            return Read::Behind(self.start);
+        }
+        let mut run = Run { slices: Slices::new(), first: from, last: from, bytes: 0 };
+        let mut place = match self.chunks.back() {
+            Some(chunk) if chunk.first <= from => self.chunks.len() - 1,
+            _ => self.chunks.partition_point(|chunk| chunk.last < from),
+        };
+        while let Some(chunk) = self.chunks.get_mut(place)
+            && fill(&mut run, chunk, from, bytes_max)
+        {
+            place += 1;
+        }
+        if run.slices.is_empty() {
+            return Read::CaughtUp;
+        }
+        gather(&mut run);
+        Read::Run(run)
+    }
+
+    /// Changes what is kept, and drops what that no longer allows.
+    pub fn retain(&mut self, retention: Retention, now: u64) {
+        self.retention = retention;
+        self.trim(now);
+    }
+
+    /// Drops what is over the limits. Whole chunks go; `first` hides what is left of a chunk.
+    pub fn trim(&mut self, now: u64) {
+        let oldest_time = now.saturating_sub(self.retention.age_nanos());
+        let oldest = self.next.saturating_sub(self.retention.messages);
+        while let Some(chunk) = self.chunks.front() {
+            let spare = self.chunks.len() > 1 && (self.bytes > self.retention.bytes || chunk.last < oldest);
+            if !spare && chunk.last_time >= oldest_time {
+                break;
+            }
+            self.drop_oldest();
+        }
+    }
+
+    /// Drops everything that is retained.
+    pub fn clear(&mut self) {
+        while self.drop_oldest() {}
+    }
+
+    /// Drops the oldest chunk; `false` where there is none.
+    pub fn drop_oldest(&mut self) -> bool {
+        let Some(chunk) = self.chunks.pop_front() else { return false };
+        self.bytes -= chunk.bytes as u64;
+        self.start = chunk.last + 1;
+        self.dropped_time = Some(chunk.last_time);
+        true
+    }
+
+    /// Time of the oldest message in memory, unix nanoseconds; `None` where there is none.
+    pub fn oldest_time(&self) -> Option<u64> {
+        self.chunks.front().map(|chunk| chunk.first_time)
+    }
+
+    /// What is kept.
+    pub fn retention(&self) -> Retention {
+        self.retention
+    }
+
+    /// Sequence of the oldest message that retention allows at time `now`; `next` where none is.
+    pub fn first(&mut self, now: u64) -> u64 {
+        let first = self.start.max(self.next.saturating_sub(self.retention.messages));
+        let oldest_time = now.saturating_sub(self.retention.age_nanos());
+        match self.chunks.front() {
+            Some(chunk) if chunk.first_time < oldest_time => first.max(self.at_time(oldest_time)),
+            _ => first,
+        }
+    }
+
+    /// Sequence of the first retained message accepted at or after `time`; `next` where none is.
+    pub fn at_time(&mut self, time: u64) -> u64 {
+        let place = self.chunks.partition_point(|chunk| chunk.last_time < time);
+        let found = self.chunks.get_mut(place).and_then(|chunk| chunk.at_time(time));
+        found.unwrap_or(self.next)
+    }
+
+    /// Time of the newest message before `sequence`, retained or not; `None` where none ever was.
+    pub fn time_before(&mut self, sequence: u64) -> Option<u64> {
+        if sequence <= self.start {
+            return self.dropped_time;
+        }
+        let before = sequence - 1;
+        let place = self.chunks.partition_point(|chunk| chunk.last < before);
+        self.chunks.get_mut(place)?.time_of(before)
+    }
+}
+
+/// Adds what the chunk has from sequence `from` on; whether the run has room for more.
+fn fill(run: &mut Run, chunk: &mut Chunk, from: u64, bytes_max: usize) -> bool {
+    let (mut offset, pieces) = chunk.read(from.max(chunk.first));
+    for piece in pieces {
+        let slice = if offset == 0 { piece.bytes.clone() } else { piece.bytes.slice(offset..) };
+        offset = 0;
+        if run.slices.len() == SLICES_MAX {
+            return false;
+        }
+        if run.bytes + slice.len() > bytes_max {
+            cut(run, &slice, bytes_max);
+            return false;
+        }
+        run.bytes += slice.len();
+        run.last = piece.last;
+        run.slices.push(slice);
+    }
+    true
+}
+
+/// Adds the whole records of the slice that still fit, and one at least to an empty run.
+fn cut(run: &mut Run, slice: &Bytes, bytes_max: usize) {
+    let mut end = 0;
+    for (offset, header) in headers(slice) {
+        let to = offset + header.bytes;
+        if run.bytes + to > bytes_max && (end > 0 || run.bytes > 0) {
+            break;
+        }
+        end = to;
+        run.last = header.sequence;
+    }
+    if end > 0 {
+        run.bytes += end;
+        run.slices.push(slice.slice(..end));
+    }
+}
+
+/// Many small slices become one.
+fn gather(run: &mut Run) {
+    let count = run.slices.len();
+    if count <= GATHER_SLICES || run.bytes / count >= GATHER_BYTES {
+        return;
+    }
+    let mut memory = Vec::with_capacity(run.bytes);
+    for slice in &run.slices {
+        memory.extend_from_slice(slice);
+    }
+    run.slices = SmallVec::from_iter([Bytes::from(memory)]);
+}
+
+#[cfg(all(test, not(bugle_loom)))]
+mod tests;

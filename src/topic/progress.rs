@@ -1,0 +1,184 @@
+//! What the scheduler knows of a reader without taking its channel's lock: whether it waits, when it
+//! was last polled, when it last heard something.
+//!
+//! From that it judges, at each look, whether a heartbeat is due and whether the reader is stalled:
+//! it has something to read and is not polled, which the reader itself can never notice.
+
+use std::time::Duration;
+
+use crate::limits::TICK;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+/// How a reader wants to be treated.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    /// It hears something at least this often.
+    pub heartbeat_interval: Duration,
+    /// It is cut after so long without progress.
+    pub stall_timeout: Duration,
+}
+
+/// What the scheduler knows of a reader without its channel's lock.
+pub struct Progress {
+    pub key: u64,
+    heartbeat_ticks: u64,
+    stall_ticks: u64,
+    /// Tick of the last poll.
+    polled: AtomicU64,
+    /// Tick of the last thing the reader was given.
+    heard: AtomicU64,
+    /// It has read everything and waits for more.
+    waiting: AtomicBool,
+    /// A heartbeat is due.
+    due: AtomicBool,
+    stalled: AtomicBool,
+    left: AtomicBool,
+    eject: Option<Eject>,
+}
+
+/// Ends the connection of a reader that pins memory and does not read.
+pub type Eject = Box<dyn Fn() + Send + Sync>;
+
+/// What the sweep finds out about a reader.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All is well; look again in so many ticks.
+    Fine(u64),
+    /// It is to be woken for its heartbeat.
+    Heartbeat,
+    /// It made no progress for too long.
+    Stalled,
+}
+
+impl Progress {
+    pub fn new(key: u64, now: u64, pace: &Pace, eject: Option<Eject>) -> Progress {
+        let ticks = |time: Duration| (time.as_millis() / TICK.as_millis()).max(1) as u64;
+        Progress {
+            key,
+            heartbeat_ticks: ticks(pace.heartbeat_interval),
+            stall_ticks: ticks(pace.stall_timeout),
+            polled: AtomicU64::new(now),
+            heard: AtomicU64::new(now),
+            waiting: AtomicBool::new(false),
+            due: AtomicBool::new(false),
+            stalled: AtomicBool::new(false),
+            left: AtomicBool::new(false),
+            eject,
+        }
+    }
+
+    /// Looks at the reader at tick `now`. Under memory pressure patience is short.
+    pub fn judge(&self, now: u64, pressed: bool) -> Verdict {
+        /// Patience with a reader that holds memory which publishers need: two seconds.
+        const PRESSED_TICKS: u64 = 20;
+        /// A reader is looked at least this often: a second.
+        const LOOK_TICKS: u64 = 10;
+        if self.stalled.load(Relaxed) {
+            return Verdict::Stalled;
+        }
+        if !self.waiting.load(Relaxed) {
+            let patience = if pressed { self.stall_ticks.min(PRESSED_TICKS) } else { self.stall_ticks };
+            let idle = now.saturating_sub(self.polled.load(Relaxed));
+            return if idle >= patience {
+                Verdict::Stalled
+            } else {
+                Verdict::Fine(LOOK_TICKS.min(patience - idle))
+            };
+        }
+        // A waiting reader that is alive is polled for each heartbeat.
+        if now.saturating_sub(self.polled.load(Relaxed)) >= self.heartbeat_ticks + self.stall_ticks {
+            return Verdict::Stalled;
+        }
+        match self.heartbeat_ticks.saturating_sub(now.saturating_sub(self.heard.load(Relaxed))) {
+            0 => Verdict::Heartbeat,
+            ticks => Verdict::Fine(ticks.min(LOOK_TICKS)),
+        }
+    }
+
+    /// Marks the reader as cut, so that its next poll ends it; `false` where it was already.
+    pub fn stall(&self) -> bool {
+        !self.stalled.swap(true, Relaxed)
+    }
+
+    /// The reader is gone; nobody looks after it any more.
+    pub fn leave(&self) {
+        self.left.store(true, Relaxed);
+    }
+
+    /// Whether the reader is gone.
+    pub fn has_left(&self) -> bool {
+        self.left.load(Relaxed)
+    }
+
+    /// Asks for a heartbeat at the next poll.
+    pub fn ask_heartbeat(&self) {
+        self.due.store(true, Relaxed);
+    }
+
+    /// Ends the reader's connection, where it has one that can be ended.
+    pub fn eject(&self) {
+        if let Some(eject) = &self.eject {
+            eject();
+        }
+    }
+
+    pub fn is_stalled(&self) -> bool {
+        self.stalled.load(Relaxed)
+    }
+
+    pub fn take_heartbeat(&self) -> bool {
+        self.due.load(Relaxed) && self.due.swap(false, Relaxed)
+    }
+
+    pub fn note_polled(&self, now: u64) {
+        self.polled.store(now, Relaxed);
+        self.waiting.store(false, Relaxed);
+    }
+
+    pub fn note_waiting(&self) {
+        self.waiting.store(true, Relaxed);
+    }
+
+    pub fn note_heard(&self, now: u64) {
+        self.heard.store(now, Relaxed);
+    }
+}
+
+#[cfg(all(test, not(bugle_loom)))]
+mod tests {
+    use super::*;
+
+    fn progress() -> Progress {
+        let pace =
+            Pace { heartbeat_interval: Duration::from_secs(2), stall_timeout: Duration::from_secs(30) };
+        Progress::new(1, 0, &pace, None)
+    }
+
+    #[test]
+    fn a_waiting_reader_is_due_for_a_heartbeat_and_never_stalled() {
+        let progress = progress();
+        progress.note_waiting();
+        assert_eq!(progress.judge(19, false), Verdict::Fine(1));
+        assert_eq!(progress.judge(20, false), Verdict::Heartbeat);
+        assert_eq!(progress.judge(20, true), Verdict::Heartbeat);
+    }
+
+    #[test]
+    fn a_reader_that_was_woken_for_its_heartbeat_and_never_polled_is_stalled() {
+        let progress = progress();
+        progress.note_waiting();
+        assert_eq!(progress.judge(319, false), Verdict::Heartbeat);
+        assert_eq!(progress.judge(320, false), Verdict::Stalled);
+    }
+
+    #[test]
+    fn a_reader_that_has_something_and_is_not_polled_is_stalled() {
+        let progress = progress();
+        progress.note_polled(100);
+        assert_eq!(progress.judge(399, false), Verdict::Fine(1));
+        assert_eq!(progress.judge(400, false), Verdict::Stalled);
+        assert_eq!(progress.judge(120, true), Verdict::Stalled);
+        progress.note_polled(400);
+        assert_eq!(progress.judge(401, false), Verdict::Fine(10));
+    }
+}
