@@ -4,8 +4,10 @@
 //! The code is mapped to gRPC in `api/status.rs` and back in the client; nowhere else. An error is
 //! logged once, where it is handled.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The result of whatever can be refused.
@@ -49,17 +51,19 @@ pub struct Violation {
     pub description: String,
 }
 
-/// A refusal: see the module.
+/// A refusal: see the module. A clone shares the cause: one refused batch fails many receipts.
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     code: Code,
     message: String,
-    reason: Option<&'static str>,
-    metadata: BTreeMap<&'static str, String>,
+    reason: Option<Cow<'static, str>>,
+    metadata: BTreeMap<Cow<'static, str>, String>,
     violations: Vec<Violation>,
     retry_after: Option<Duration>,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -95,14 +99,20 @@ impl Error {
     }
 
     /// Adds a machine-readable reason (UPPER_SNAKE_CASE); becomes an `ErrorInfo`.
-    pub fn reason(mut self, reason: &'static str) -> Self {
-        self.0.reason = Some(reason);
+    pub fn reason(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
+        self.0.reason = Some(reason.into());
         self
     }
 
     /// Adds one fact to the `ErrorInfo`.
-    pub fn with(mut self, key: &'static str, value: impl fmt::Display) -> Self {
-        self.0.metadata.insert(key, value.to_string());
+    pub fn with(mut self, key: impl Into<Cow<'static, str>>, value: impl fmt::Display) -> Self {
+        self.0.metadata.insert(key.into(), value.to_string());
+        self
+    }
+
+    /// Names one more field that is wrong; the message stays as it is.
+    pub fn violation(mut self, field: impl Into<String>, description: impl Into<String>) -> Self {
+        self.0.violations.push(Violation { field: field.into(), description: description.into() });
         self
     }
 
@@ -114,7 +124,7 @@ impl Error {
 
     /// Adds the cause, for the log; the caller does not see it.
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 
@@ -134,12 +144,12 @@ impl Error {
     }
 
     /// The machine-readable reason, where there is one.
-    pub fn reason_code(&self) -> Option<&'static str> {
-        self.0.reason
+    pub fn reason_code(&self) -> Option<&str> {
+        self.0.reason.as_deref()
     }
 
     /// The facts of the `ErrorInfo`.
-    pub fn metadata(&self) -> &BTreeMap<&'static str, String> {
+    pub fn metadata(&self) -> &BTreeMap<Cow<'static, str>, String> {
         &self.0.metadata
     }
 

@@ -1,33 +1,24 @@
-//! The `bugle` binary.
+//! The `bugle` binary: parse the command line, run it, exit with its code.
 
 use std::process::ExitCode;
 
-use bugle::cli::{bench, serve};
-use bugle::error::Code;
+use bugle::cli::{self, Cli};
 use clap::Parser;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[derive(Parser)]
-enum Command {
-    Serve(serve::ServeArgs),
-    Bench(bench::BenchArgs),
-}
-
 fn main() -> ExitCode {
-    let Ok(runtime) = tokio::runtime::Runtime::new() else { return ExitCode::FAILURE };
-    let outcome = runtime.block_on(async {
-        match Command::parse() {
-            Command::Serve(args) => serve::run(args).await,
-            Command::Bench(args) => bench::run(args).await,
-        }
-    });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("bugle: {error}");
-            ExitCode::from(if error.code() == Code::Cancelled { 130 } else { 1 })
+            eprintln!("error: the runtime could not be started: {error}");
+            return ExitCode::FAILURE;
         }
-    }
+    };
+    let code = runtime.block_on(cli::run(cli));
+    // A read of standard input cannot be interrupted: leave it behind and do not wait for it.
+    runtime.shutdown_background();
+    code
 }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod bus;
+mod cli;
+mod client;
 mod config;
 mod drain;
 mod farewell;

@@ -1,0 +1,143 @@
+//! The connection behind everything the client does, and how it is replaced when it went silent.
+
+use std::sync::Arc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tonic::transport::{Channel, Endpoint};
+
+use super::admin::Admin;
+use super::options::ClientBuilder;
+use super::publisher::PublisherBuilder;
+use super::status;
+use super::subscription::SubscribeBuilder;
+use crate::error::{Code, Error, Result};
+use crate::proto::v1::admin_client::AdminClient;
+use crate::proto::v1::bus_client::BusClient;
+use crate::topic::Namespace;
+
+/// A connection to a server; clones share it. It reconnects by itself when it is next used.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+    namespace: Arc<str>,
+}
+
+struct Shared {
+    endpoint: Endpoint,
+    uri: String,
+    connect_timeout: Duration,
+    response_bytes_max: usize,
+    line: Mutex<Line>,
+}
+
+/// The connection in use and how many there were before it.
+struct Line {
+    channel: Channel,
+    generation: u64,
+}
+
+impl Client {
+    /// Connects to a server such as `http://127.0.0.1:7600`, with the default options.
+    pub async fn connect(uri: impl Into<String>) -> Result<Self> {
+        Client::builder(uri).connect().await
+    }
+
+    /// A client with options.
+    pub fn builder(uri: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(uri)
+    }
+
+    pub(super) fn new(
+        endpoint: Endpoint,
+        channel: Channel,
+        uri: String,
+        connect_timeout: Duration,
+        response_bytes_max: usize,
+    ) -> Self {
+        let line = Mutex::new(Line { channel, generation: 0 });
+        let shared = Shared { endpoint, uri, connect_timeout, response_bytes_max, line };
+        Client { shared: Arc::new(shared), namespace: Arc::from(Namespace::DEFAULT) }
+    }
+
+    /// The server's URI, as it was given.
+    pub fn uri(&self) -> &str {
+        &self.shared.uri
+    }
+
+    /// The same connection, for the topics of another namespace.
+    pub fn in_namespace(&self, namespace: &str) -> Result<Self> {
+        let namespace = Arc::from(Namespace::parse(namespace)?.as_str());
+        Ok(Client { shared: Arc::clone(&self.shared), namespace })
+    }
+
+    /// The namespace of the topics that are named without one.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// A publisher that batches and pipelines; see [`PublisherBuilder`].
+    pub fn publisher(&self) -> PublisherBuilder {
+        PublisherBuilder::new(self.clone())
+    }
+
+    /// A subscription to a topic; see [`SubscribeBuilder`].
+    pub fn subscribe(&self, topic: impl Into<String>) -> SubscribeBuilder {
+        SubscribeBuilder::new(self.clone(), topic.into())
+    }
+
+    /// Namespaces and topics: list, create, change, delete.
+    pub fn admin(&self) -> Admin {
+        Admin::new(self.clone())
+    }
+
+    pub(super) fn bus(&self) -> BusClient<Channel> {
+        let channel = self.line().channel.clone();
+        BusClient::new(channel).max_decoding_message_size(self.shared.response_bytes_max)
+    }
+
+    pub(super) fn administration(&self) -> AdminClient<Channel> {
+        let channel = self.line().channel.clone();
+        AdminClient::new(channel).max_decoding_message_size(self.shared.response_bytes_max)
+    }
+
+    /// Which connection this is, for [`Client::renew`].
+    pub(super) fn generation(&self) -> u64 {
+        self.line().generation
+    }
+
+    /// Puts a new connection in the place of connection `generation`, which no longer answers. Of
+    /// many subscriptions that notice it, the first does it and the others use its work.
+    pub(super) fn renew(&self, generation: u64) {
+        let mut line = self.line();
+        if line.generation == generation {
+            line.channel = self.shared.endpoint.connect_lazy();
+            line.generation += 1;
+        }
+    }
+
+    pub(super) fn error(&self, status: tonic::Status) -> Error {
+        status::to_error(status, self.uri())
+    }
+
+    /// How long a call may take to be opened.
+    pub(super) fn connect_timeout(&self) -> Duration {
+        self.shared.connect_timeout
+    }
+
+    /// The error for a call that was not opened in that time.
+    pub(super) fn no_answer(&self) -> Error {
+        let waited = self.shared.connect_timeout;
+        Error::new(Code::Unavailable, format!("{} did not answer within {waited:?}", self.uri()))
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.shared.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("uri", &self.shared.uri).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,132 @@
+//! How the client connects: every option, its default and its reason.
+
+use std::time::Duration;
+
+use tonic::transport::Endpoint;
+
+use super::connection::Client;
+use super::status;
+use crate::error::{Error, Result};
+use crate::limits::{
+    BATCH_BYTES_MAX, CONNECTION_WINDOW_BYTES, FRAME_BYTES_MAX, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
+    MESSAGE_BYTES_MAX, STREAM_WINDOW_BYTES,
+};
+
+/// Builds a [`Client`]; see [`Client::builder`].
+#[derive(Debug, Clone)]
+pub struct ClientBuilder {
+    uri: String,
+    keepalive_interval: Duration,
+    keepalive_timeout: Duration,
+    connect_timeout: Duration,
+    connection_window_bytes: u32,
+    stream_window_bytes: u32,
+    response_bytes_max: usize,
+}
+
+impl ClientBuilder {
+    pub(super) fn new(uri: impl Into<String>) -> Self {
+        ClientBuilder {
+            uri: uri.into(),
+            keepalive_interval: KEEPALIVE_INTERVAL,
+            keepalive_timeout: KEEPALIVE_TIMEOUT,
+            connect_timeout: Duration::from_secs(10),
+            connection_window_bytes: CONNECTION_WINDOW_BYTES,
+            stream_window_bytes: STREAM_WINDOW_BYTES,
+            // A response holds at least one message, so a large message makes a large response.
+            response_bytes_max: 2 * BATCH_BYTES_MAX.max(MESSAGE_BYTES_MAX),
+        }
+    }
+
+    /// HTTP/2 ping after this long without a frame (default 20 s), answered within `timeout`
+    /// (default 20 s) or the connection is given up.
+    pub fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
+        (self.keepalive_interval, self.keepalive_timeout) = (interval, timeout);
+        self
+    }
+
+    /// Longest wait for a connection, and for the first answer on it (default 10 s).
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Bytes the server may send ahead on the connection (default 16 MiB). Keep it much larger
+    /// than a stream's window, so that one subscription that is not read holds up no other.
+    pub fn connection_window(mut self, bytes: u32) -> Self {
+        self.connection_window_bytes = bytes;
+        self
+    }
+
+    /// Bytes the server may send ahead on one stream (default 512 KiB).
+    pub fn stream_window(mut self, bytes: u32) -> Self {
+        self.stream_window_bytes = bytes;
+        self
+    }
+
+    /// Largest response that is accepted, bytes (default 2 MiB). Raise it when the server allows
+    /// messages above 1 MiB.
+    pub fn max_response_bytes(mut self, bytes: usize) -> Self {
+        self.response_bytes_max = bytes;
+        self
+    }
+
+    /// Connects. Errors: INVALID_ARGUMENT for a URI that is none, UNAVAILABLE when no server
+    /// answers.
+    pub async fn connect(self) -> Result<Client> {
+        let endpoint = self.endpoint()?;
+        let channel = endpoint.connect().await.map_err(|error| status::transport(error, &self.uri))?;
+        Ok(Client::new(endpoint, channel, self.uri, self.connect_timeout, self.response_bytes_max))
+    }
+
+    /// A client that connects when it is first used, so that the server may start later.
+    pub fn connect_lazy(self) -> Result<Client> {
+        let endpoint = self.endpoint()?;
+        let channel = endpoint.connect_lazy();
+        Ok(Client::new(endpoint, channel, self.uri, self.connect_timeout, self.response_bytes_max))
+    }
+
+    fn endpoint(&self) -> Result<Endpoint> {
+        let wrong = "has to be a URL such as http://127.0.0.1:7600";
+        let uri: http::Uri =
+            self.uri.parse().map_err(|error| Error::field("server", wrong).because(error))?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => {
+                return Err(Error::field("server", "https:// is not supported yet: use http://"));
+            }
+            _ => return Err(Error::field("server", wrong)),
+        }
+        Ok(Endpoint::from(uri)
+            .connect_timeout(self.connect_timeout)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(self.keepalive_interval)
+            .keep_alive_timeout(self.keepalive_timeout)
+            .keep_alive_while_idle(true)
+            .initial_connection_window_size(self.connection_window_bytes)
+            .initial_stream_window_size(self.stream_window_bytes)
+            .max_frame_size(FRAME_BYTES_MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_is_no_url_is_refused_with_an_example() {
+        for uri in ["", "127.0.0.1:7600", "ftp://x", "http//x", "https://x"] {
+            let error = ClientBuilder::new(uri).connect().await.unwrap_err();
+            assert_eq!(error.violations()[0].field, "server", "{uri:?}");
+            assert!(error.message().contains("http://"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_told_with_what_to_do() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let error = Client::connect(format!("http://{free}")).await.unwrap_err();
+        assert_eq!(error.reason_code(), Some(status::UNREACHABLE));
+        assert!(error.message().contains("is it running? start one with `bugle serve`"), "{error}");
+    }
+}
