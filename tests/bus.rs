@@ -20,7 +20,7 @@ use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 use tonic_types::StatusExt;
 
-use crate::feed::Feed;
+use crate::feed::{Feed, Heard};
 use crate::support::{Running, config, soon};
 
 /// Everything that is retained.
@@ -71,6 +71,19 @@ impl Bus {
     /// Subscribes; it has to be opened.
     pub async fn subscribe(&self, topic: &str, start: Option<Start>) -> Feed {
         Feed::open(&self.channel, request(topic, start)).await.unwrap()
+    }
+
+    /// Waits until the server has counted at least so many ticks of a tenth of a second, by the
+    /// heartbeats of a subscription: the clock that stall timeouts and sweeps go by.
+    pub async fn ticks(&self, count: usize) {
+        let heartbeat_interval = prost_types::Duration { seconds: 0, nanos: 100_000_000 };
+        let request =
+            SubscribeRequest { heartbeat_interval: Some(heartbeat_interval), ..request("the clock", LATEST) };
+        let mut feed = Feed::open(&self.channel, request).await.unwrap();
+        let mut heard = 0;
+        while heard < count {
+            heard += usize::from(matches!(feed.hear().await.unwrap(), Heard::Heartbeat(_)));
+        }
     }
 
     /// Sets what a topic keeps, which is made if it is not there.

@@ -112,6 +112,10 @@ impl Feed {
 
     /// Messages until there are so many; nothing may be missing.
     pub async fn take(&mut self, count: usize) -> Vec<Message> {
+        soon(self.take_in_time(count)).await
+    }
+
+    async fn take_in_time(&mut self, count: usize) -> Vec<Message> {
         let mut taken = Vec::new();
         while taken.len() < count {
             match self.hear().await.unwrap() {
@@ -125,6 +129,10 @@ impl Feed {
 
     /// Messages until the newest; nothing may be missing.
     pub async fn take_all(&mut self) -> Vec<Message> {
+        soon(self.take_all_in_time()).await
+    }
+
+    async fn take_all_in_time(&mut self) -> Vec<Message> {
         let mut taken = Vec::new();
         loop {
             match self.hear().await.unwrap() {
@@ -138,6 +146,10 @@ impl Feed {
 
     /// The next discontinuity, and the messages before it.
     pub async fn gap(&mut self) -> (Discontinuity, Vec<Message>) {
+        soon(self.gap_in_time()).await
+    }
+
+    async fn gap_in_time(&mut self) -> (Discontinuity, Vec<Message>) {
         let mut taken = Vec::new();
         loop {
             match self.hear().await.unwrap() {
@@ -151,6 +163,10 @@ impl Feed {
 
     /// Reads until the end; what was said before it, and the reason.
     pub async fn end(&mut self) -> (Vec<Heard>, Status) {
+        soon(self.end_in_time()).await
+    }
+
+    async fn end_in_time(&mut self) -> (Vec<Heard>, Status) {
         let mut said = Vec::new();
         loop {
             match self.hear().await {

@@ -1,6 +1,7 @@
 //! One binary for all integration tests: one link, one file a subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod bounded;
 mod bus;
 mod cli;
 mod client;
@@ -12,9 +13,11 @@ mod frames;
 mod generated;
 mod health;
 mod listener;
+mod loads;
 mod order;
 mod publishing;
 mod reflection;
 mod silence;
+mod slow;
 mod starts;
 mod support;

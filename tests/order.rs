@@ -72,7 +72,8 @@ async fn the_requests_of_one_stream_keep_their_order() {
         streams.push(tokio::spawn(async move {
             let writer = tokio::spawn(async move {
                 for n in 0..COUNT {
-                    let request: PublishRequest = batch("t", numbers(stream << 32 | n..(stream << 32 | n) + 1));
+                    let request: PublishRequest =
+                        batch("t", numbers(stream << 32 | n..(stream << 32 | n) + 1));
                     requests.send(request).await.unwrap();
                 }
             });

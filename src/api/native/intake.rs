@@ -134,7 +134,8 @@ impl Place {
                 Err(Error::new(Code::Unimplemented, message).reason("COMPRESSED_MESSAGE"))
             }
             _ => {
-                let description = format!("is not gRPC: a message begins with the byte 0, this one with {flag}");
+                let description =
+                    format!("is not gRPC: a message begins with the byte 0, this one with {flag}");
                 Err(Error::field("request", description).reason("NOT_A_MESSAGE"))
             }
         }
