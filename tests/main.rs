@@ -1,6 +1,7 @@
 //! One binary for all integration tests: one link, one file a subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod admin;
 mod bounded;
 mod bus;
 mod cli;
@@ -10,6 +11,7 @@ mod drain;
 mod farewell;
 mod feed;
 mod frames;
+mod garbage;
 mod generated;
 mod health;
 mod listener;
@@ -17,6 +19,8 @@ mod loads;
 mod order;
 mod publishing;
 mod reflection;
+mod refusals;
+mod retention;
 mod silence;
 mod slow;
 mod starts;
