@@ -80,8 +80,14 @@ async fn an_unknown_namespace_is_not_found_whoever_asks() {
         admin.create_topic(CreateTopicRequest { topic: Some(topic.clone()) }).await.unwrap_err(),
         admin.update_topic(UpdateTopicRequest { topic: Some(topic) }).await.unwrap_err(),
         admin.get_topic(GetTopicRequest { namespace: namespace(), ..get("t") }).await.unwrap_err(),
-        admin.delete_topic(DeleteTopicRequest { namespace: namespace(), topic: "t".into() }).await.unwrap_err(),
-        admin.list_topics(ListTopicsRequest { namespace: namespace(), ..Default::default() }).await.unwrap_err(),
+        admin
+            .delete_topic(DeleteTopicRequest { namespace: namespace(), topic: "t".into() })
+            .await
+            .unwrap_err(),
+        admin
+            .list_topics(ListTopicsRequest { namespace: namespace(), ..Default::default() })
+            .await
+            .unwrap_err(),
         admin.delete_namespace(DeleteNamespaceRequest { namespace: namespace() }).await.unwrap_err(),
     ] {
         refused(&status, Code::NotFound, "NAMESPACE_NOT_FOUND");
@@ -92,7 +98,8 @@ async fn an_unknown_namespace_is_not_found_whoever_asks() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_is_made_used_listed_and_deleted_with_all_that_is_in_it() {
     let listed = "configured".to_owned();
-    let bus = Bus::with(|config| config.namespaces = vec![topic::Namespace::parse("configured").unwrap()]).await;
+    let bus =
+        Bus::with(|config| config.namespaces = vec![topic::Namespace::parse("configured").unwrap()]).await;
     let mut admin = bus.admin();
     admin.create_namespace(space("made")).await.unwrap();
     let status = admin.create_namespace(space("made")).await.unwrap_err();

@@ -80,8 +80,7 @@ async fn names_of_namespaces_are_refused_by_every_method_that_takes_one() {
         invalid(&admin.list_topics(list).await.unwrap_err(), "namespace", says);
         let delete = DeleteNamespaceRequest { namespace: name() };
         invalid(&admin.delete_namespace(delete).await.unwrap_err(), "namespace", says);
-        let create =
-            CreateNamespaceRequest { namespace: Some(Namespace { namespace: name(), topics: 0 }) };
+        let create = CreateNamespaceRequest { namespace: Some(Namespace { namespace: name(), topics: 0 }) };
         invalid(&admin.create_namespace(create).await.unwrap_err(), "namespace.namespace", says);
     }
     let status = admin.create_namespace(CreateNamespaceRequest { namespace: None }).await.unwrap_err();
@@ -107,7 +106,9 @@ async fn every_field_of_a_message_has_its_limit() {
         traceparent: text(TRACEPARENT_BYTES_MAX),
         tracestate: text(TRACESTATE_BYTES_MAX),
         attributes: (0..ATTRIBUTES_MAX)
-            .map(|n| (format!("{n:0width$}", width = ATTRIBUTE_NAME_BYTES_MAX), text(ATTRIBUTE_VALUE_BYTES_MAX)))
+            .map(|n| {
+                (format!("{n:0width$}", width = ATTRIBUTE_NAME_BYTES_MAX), text(ATTRIBUTE_VALUE_BYTES_MAX))
+            })
             .collect(),
         ..Default::default()
     };

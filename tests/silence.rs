@@ -60,6 +60,22 @@ async fn heartbeats_come_at_the_interval_of_the_server_where_none_is_asked_for()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_subscription_has_its_own_interval() {
+    let bus = Bus::start().await;
+    let with = |millis| SubscribeRequest { heartbeat_interval: interval(millis), ..request("t", LATEST) };
+    let mut fast = Feed::open(&bus.channel, with(100)).await.unwrap();
+    let mut slow = Feed::open(&bus.channel, with(1000)).await.unwrap();
+    let (mut fast_beats, mut slow_beats) = (0, 0);
+    while slow_beats < 3 {
+        tokio::select! {
+            heard = fast.hear() => fast_beats += usize::from(matches!(heard, Ok(Heard::Heartbeat(_)))),
+            heard = slow.hear() => slow_beats += usize::from(matches!(heard, Ok(Heard::Heartbeat(_)))),
+        }
+    }
+    assert!((20..=40).contains(&fast_beats), "{fast_beats} beats in the time of thirty");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_heartbeat_interval_out_of_bounds_is_refused_with_the_bounds() {
     let bus = Bus::start().await;
     for wrong in [

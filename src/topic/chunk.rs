@@ -72,7 +72,7 @@ impl Chunk {
     /// A chunk for `capacity` bytes of records that begins with sequence `first`; `None` where the
     /// budget has no room for it.
     pub fn new(budget: &Arc<Budget>, capacity: usize, first: u64, time: u64) -> Option<Chunk> {
-        let charge = Budget::charge(budget, capacity + OVERHEAD_BYTES)?;
+        let charge = Budget::charge(budget, Chunk::cost(capacity))?;
         Some(Chunk {
             first,
             last: first,
@@ -87,6 +87,11 @@ impl Chunk {
             marks: Vec::new(),
             charge: Arc::new(charge),
         })
+    }
+
+    /// What a chunk for so many bytes of records is charged, bytes.
+    pub fn cost(capacity: usize) -> usize {
+        capacity + OVERHEAD_BYTES
     }
 
     /// Bytes the chunk was made for.

@@ -123,10 +123,10 @@ impl<C: Channel> Fanout<C> {
         for (key, watched) in due {
             let ticks = match watched.progress.judge(now, pressed) {
                 Verdict::Fine(ticks) => ticks,
-                Verdict::Heartbeat => {
+                Verdict::Heartbeat(ticks) => {
                     watched.progress.ask_heartbeat();
                     watched.channel.wake(watched.place);
-                    10
+                    ticks
                 }
                 Verdict::Stalled => {
                     cut += usize::from(watched.progress.stall());

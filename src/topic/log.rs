@@ -133,7 +133,8 @@ impl Log {
         };
         let part = usize::try_from(self.retention.bytes / 8).unwrap_or(usize::MAX);
         let capacity = grown.min(part).clamp(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX).max(bytes);
-        let chunk = Chunk::new(&self.budget, capacity, self.next, now).ok_or(NoRoom(capacity))?;
+        let chunk =
+            Chunk::new(&self.budget, capacity, self.next, now).ok_or(NoRoom(Chunk::cost(capacity)))?;
         match self.chunks.back_mut() {
             Some(full) => full.seal(&self.budget),
             None => self.chunks.reserve_exact(1),

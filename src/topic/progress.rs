@@ -44,8 +44,8 @@ pub type Eject = Box<dyn Fn() + Send + Sync>;
 pub enum Verdict {
     /// All is well; look again in so many ticks.
     Fine(u64),
-    /// It is to be woken for its heartbeat.
-    Heartbeat,
+    /// It is to be woken for its heartbeat; look again in so many ticks.
+    Heartbeat(u64),
     /// It made no progress for too long.
     Stalled,
 }
@@ -90,7 +90,7 @@ impl Progress {
             return Verdict::Stalled;
         }
         match self.heartbeat_ticks.saturating_sub(now.saturating_sub(self.heard.load(Relaxed))) {
-            0 => Verdict::Heartbeat,
+            0 => Verdict::Heartbeat(self.heartbeat_ticks.min(LOOK_TICKS)),
             ticks => Verdict::Fine(ticks.min(LOOK_TICKS)),
         }
     }
@@ -159,15 +159,15 @@ mod tests {
         let progress = progress();
         progress.note_waiting();
         assert_eq!(progress.judge(19, false), Verdict::Fine(1));
-        assert_eq!(progress.judge(20, false), Verdict::Heartbeat);
-        assert_eq!(progress.judge(20, true), Verdict::Heartbeat);
+        assert_eq!(progress.judge(20, false), Verdict::Heartbeat(10));
+        assert_eq!(progress.judge(20, true), Verdict::Heartbeat(10));
     }
 
     #[test]
     fn a_reader_that_was_woken_for_its_heartbeat_and_never_polled_is_stalled() {
         let progress = progress();
         progress.note_waiting();
-        assert_eq!(progress.judge(319, false), Verdict::Heartbeat);
+        assert_eq!(progress.judge(319, false), Verdict::Heartbeat(10));
         assert_eq!(progress.judge(320, false), Verdict::Stalled);
     }
 

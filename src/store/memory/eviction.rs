@@ -1,11 +1,13 @@
 //! Makes room when the memory budget is used up: the oldest retained messages of all topics go.
 //!
-//! Every topic that ever had messages stands here once, by the time of its oldest message as it was
-//! when last looked at. That is corrected when the topic's turn comes, so publishing does not touch
-//! this list but for a topic's first message.
+//! Every topic with messages stands here once, by the time of its oldest message as it was when last
+//! looked at. That is corrected when the topic's turn comes, so publishing does not touch this list
+//! but for a new chunk. A topic that is empty is not listed: a million of them would be looked at
+//! for every publish.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::store::unix_nanos;
@@ -30,7 +32,6 @@ struct Order {
 pub struct Ticket {
     eviction: Arc<Eviction>,
     number: u64,
-    listed: AtomicBool,
 }
 
 impl Eviction {
@@ -55,9 +56,10 @@ impl Eviction {
                 log.drop_oldest();
                 log.oldest_time()
             });
-            // A topic that is empty now stays listed, behind all that were there when this began.
-            let time = oldest.unwrap_or(begun);
-            self.lock().insert(time, number, Arc::downgrade(&channel));
+            // Whoever appends to it after this look lists it again.
+            if let Some(time) = oldest {
+                self.lock().insert(time, number, &channel);
+            }
         }
         true
     }
@@ -81,9 +83,12 @@ impl Eviction {
 }
 
 impl Order {
-    fn insert(&mut self, time: u64, number: u64, channel: Weak<Broadcast>) {
-        self.times.insert(number, time);
-        self.channels.insert((time, number), channel);
+    /// Lists a topic, unless it is listed.
+    fn insert(&mut self, time: u64, number: u64, channel: &Arc<Broadcast>) {
+        if let Entry::Vacant(entry) = self.times.entry(number) {
+            entry.insert(time);
+            self.channels.insert((time, number), Arc::downgrade(channel));
+        }
     }
 }
 
@@ -91,7 +96,7 @@ impl Ticket {
     /// A topic that has no messages yet.
     pub fn new(eviction: &Arc<Eviction>) -> Ticket {
         let number = eviction.tickets.fetch_add(1, Relaxed);
-        Ticket { eviction: eviction.clone(), number, listed: AtomicBool::new(false) }
+        Ticket { eviction: eviction.clone(), number }
     }
 
     /// The order it belongs to.
@@ -99,12 +104,9 @@ impl Ticket {
         &self.eviction
     }
 
-    /// Lists the topic, which now has messages, unless it is listed.
+    /// Lists the topic, which has a new chunk, unless it is listed.
     pub fn list(&self, channel: &Arc<Broadcast>) {
-        if self.listed.load(Relaxed) || self.listed.swap(true, Relaxed) {
-            return;
-        }
-        self.eviction.lock().insert(unix_nanos(), self.number, Arc::downgrade(channel));
+        self.eviction.lock().insert(unix_nanos(), self.number, channel);
     }
 }
 
