@@ -23,6 +23,8 @@ pub struct Intake {
     budget: Arc<Budget>,
     charge: Option<Charge>,
     place: Place,
+    /// Largest message, bytes.
+    bytes_max: usize,
 }
 
 /// Where in the stream of gRPC messages the body is.
@@ -39,7 +41,19 @@ struct Place {
 impl Intake {
     /// Counts this body.
     pub fn new(body: Incoming, native: &Native) -> Intake {
-        Intake { body, budget: native.broker.budget().clone(), charge: None, place: Place::default() }
+        let (budget, bytes_max) = (native.broker.budget().clone(), native.max_message_bytes);
+        Intake { body, budget, charge: None, place: Place::default(), bytes_max }
+    }
+
+    /// Takes note of what has come: refuses a message that is too large before it has come, and
+    /// charges what there is of it.
+    fn take(&mut self, data: &[u8]) -> Result<(), Status> {
+        self.place.pass(data);
+        let announced = self.place.come + self.place.missing;
+        if announced > self.bytes_max {
+            return Err(status(too_large(announced, self.bytes_max)));
+        }
+        self.charge()
     }
 
     fn charge(&mut self) -> Result<(), Status> {
@@ -92,11 +106,8 @@ impl Body for Intake {
             Some(Err(error)) => return Poll::Ready(Some(Err(Status::from_error(error.into())))),
             None => return Poll::Ready(None),
         };
-        if let Some(data) = frame.data_ref() {
-            this.place.pass(data);
-            if let Err(status) = this.charge() {
-                return Poll::Ready(Some(Err(status)));
-            }
+        if let Some(Err(status)) = frame.data_ref().map(|data| this.take(data)) {
+            return Poll::Ready(Some(Err(status)));
         }
         Poll::Ready(Some(Ok(frame)))
     }
@@ -108,6 +119,12 @@ impl Body for Intake {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+fn too_large(bytes: usize, bytes_max: usize) -> Error {
+    let message =
+        format!("the request has {bytes} bytes; at most {bytes_max} are allowed: publish less at once");
+    Error::new(Code::ResourceExhausted, message).reason("REQUEST_TOO_LARGE").with("max_bytes", bytes_max)
 }
 
 fn no_room() -> Error {
