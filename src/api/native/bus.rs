@@ -17,7 +17,7 @@ use tonic_prost::ProstCodec;
 
 use super::intake::Intake;
 use super::{Native, convert};
-use crate::api::status::{message, status};
+use crate::api::status::{message, readable, status, undecoded};
 use crate::error::Result;
 use crate::limits::PUBLISH_PIPELINE_MAX;
 use crate::proto::v1::{PublishRequest, PublishResponse};
@@ -32,8 +32,8 @@ pub async fn publish(
     native: Native,
     request: Request<Incoming>,
 ) -> Result<Response<tonic::body::Body>, Infallible> {
-    let request = request.map(|body| Intake::new(body, &native));
-    Ok(grpc(&native).unary(Publish(native), request).await)
+    let request = request.map(|body| Intake::single(body, &native));
+    Ok(readable(grpc(&native).unary(Publish(native), request).await))
 }
 
 /// Answers a PublishStream.
@@ -41,7 +41,7 @@ pub async fn publish_stream(
     native: Native,
     request: Request<Incoming>,
 ) -> Result<Response<tonic::body::Body>, Infallible> {
-    let request = request.map(|body| Intake::new(body, &native));
+    let request = request.map(|body| Intake::stream(body, &native));
     Ok(grpc(&native).streaming(PublishStream(native), request).await)
 }
 
@@ -86,7 +86,7 @@ impl Service<tonic::Request<Streaming<PublishRequest>>> for PublishStream {
         let answers = until_drained(request.into_inner(), &native).map(move |request| {
             let native = native.clone();
             async move {
-                match append(&native, request?).await {
+                match append(&native, request.map_err(undecoded)?).await {
                     Ok(receipt) => Ok(response(receipt)),
                     Err(error) => Ok(PublishResponse { status: Some(message(error)), ..Default::default() }),
                 }

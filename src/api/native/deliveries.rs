@@ -20,7 +20,7 @@ use tonic_prost::ProstCodec;
 use super::intake::Intake;
 use super::{Native, convert};
 use crate::api::frame::{Frame, prefix};
-use crate::api::status::status;
+use crate::api::status::{status, undecoded};
 use crate::api::{Body, Peer};
 use crate::broker::{Delivery, Subscription};
 use crate::error::Error;
@@ -60,10 +60,10 @@ async fn open(native: &Native, request: Request<Incoming>) -> Result<Subscriptio
 /// The one message of the request.
 async fn receive(native: &Native, body: Incoming) -> Result<SubscribeRequest, Status> {
     let decoder = ProstCodec::<SubscribeResponse, SubscribeRequest>::default().decoder();
-    let body = Intake::new(body, native);
+    let body = Intake::single(body, native);
     let mut requests = Streaming::new_request(decoder, body, None, Some(native.max_message_bytes));
     let missing = || status(Error::field("request", "has to be sent: the stream ended before a message"));
-    requests.message().await?.ok_or_else(missing)
+    requests.message().await.map_err(undecoded)?.ok_or_else(missing)
 }
 
 impl http_body::Body for Deliveries {
