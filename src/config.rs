@@ -9,6 +9,7 @@
 //! [`Config`].
 
 mod load;
+mod loaded;
 mod memory;
 mod mistake;
 mod nearest;
@@ -19,7 +20,8 @@ mod value;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-pub use load::{Loaded, Setting, Sources};
+pub use load::{Setting, Sources};
+pub use loaded::Loaded;
 pub use mistake::{Mistake, Mistakes, Origin};
 pub use table::{OPTIONS, Opt, option};
 pub use value::{Field, Kind, Raw, Size, Value};
@@ -91,6 +93,8 @@ pub struct Delivery {
 pub struct Limits {
     /// Connections at once.
     pub max_connections: u64,
+    /// Connections at once from one IP address.
+    pub max_connections_per_address: u64,
     /// Connections at once that have not sent a request yet.
     pub max_handshakes: u64,
     /// From accept to the first request.
@@ -148,6 +152,7 @@ impl Default for Config {
             },
             limits: Limits {
                 max_connections: limits::CONNECTIONS_MAX as u64,
+                max_connections_per_address: limits::CONNECTIONS_MAX as u64,
                 max_handshakes: limits::HANDSHAKES_MAX as u64,
                 handshake_deadline: limits::HANDSHAKE_DEADLINE,
                 max_streams_per_connection: u64::from(limits::STREAMS_PER_CONNECTION_MAX),

@@ -85,7 +85,7 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Drained> {
         let Server { listener, address, config, broker, phase } = self;
         let api = Api::new(Arc::clone(&broker), phase.subscribe(), api_options(&config))?;
-        let connections = Connections::new(config.limits.max_connections);
+        let connections = Connections::new(&config.limits);
         let acceptor = Acceptor::new(&config, api, &connections);
         tokio::select! {
             () = acceptor.run(&listener) => {}

@@ -5,6 +5,7 @@ mod cli;
 mod client;
 mod config;
 mod drain;
+mod frames;
 mod generated;
 mod health;
 mod listener;

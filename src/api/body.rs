@@ -10,8 +10,10 @@ use super::frame::Frame;
 use super::native::Deliveries;
 
 /// The body of a response.
+#[derive(Default)]
 pub enum Body {
     /// Nothing: the status is in the headers.
+    #[default]
     Empty,
     /// One piece of text; `None` once it is sent.
     Text(Option<Bytes>),
@@ -24,12 +26,6 @@ pub enum Body {
 impl From<Deliveries> for Body {
     fn from(deliveries: Deliveries) -> Self {
         Body::Deliveries(Box::new(deliveries))
-    }
-}
-
-impl Default for Body {
-    fn default() -> Self {
-        Body::Empty
     }
 }
 

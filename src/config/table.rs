@@ -103,6 +103,9 @@ options! {
         "A subscriber that has data pending and takes none is cut after this long; it can resume.";
     limits.max_connections: Kind::Count(1, 10_000_000),
         "Connections at once; more are closed as they come.";
+    limits.max_connections_per_address: Kind::Count(1, 10_000_000),
+        "Connections at once from one IP address; more are closed as they come. Many clients behind \
+         one proxy or NAT share an address, so the default leaves this to limits.max_connections.";
     limits.max_handshakes: Kind::Count(1, 1_000_000),
         "Connections at once that have not sent their first request; more have to wait.";
     limits.handshake_deadline: Kind::Duration(millis(10), secs(3600)),

@@ -91,11 +91,14 @@ impl<'a> Acceptor<'a> {
 
     fn admit(&self, stream: TcpStream, address: SocketAddr, handshake: OwnedSemaphorePermit) {
         let peer = Peer::new(address);
-        let Some(listed) = self.connections.admit(peer.clone()) else {
-            if let Some(times) = self.full.hit() {
-                tracing::warn!(%address, times, "refused a connection: limits.max_connections are open");
+        let listed = match self.connections.admit(peer.clone()) {
+            Ok(listed) => listed,
+            Err(limit) => {
+                if let Some(times) = self.full.hit() {
+                    tracing::warn!(%address, times, limit, "refused a connection: so many are open already");
+                }
+                return;
             }
-            return;
         };
         if let Err(error) = socket::configure(&stream, &self.keepalive) {
             tracing::debug!(%address, %error, "cannot set the options of the socket");

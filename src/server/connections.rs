@@ -3,13 +3,16 @@
 //! Being listed is a value ([`Listed`]) that a connection's task holds; leaving is its `Drop`.
 //! Dropping [`Connections`] closes every connection, and with a connection its streams end.
 
+use std::collections::HashMap;
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use slab::Slab;
 use tokio_util::task::TaskTracker;
 
 use crate::api::Peer;
+use crate::config::Limits;
 
 /// All connections of a server.
 pub struct Connections {
@@ -18,8 +21,16 @@ pub struct Connections {
 }
 
 struct List {
-    peers: Mutex<Slab<Peer>>,
+    open: Mutex<Open>,
     max: usize,
+    max_per_address: usize,
+}
+
+#[derive(Default)]
+struct Open {
+    peers: Slab<Peer>,
+    /// How many of them come from an address; an address without any is not in it.
+    by_address: HashMap<IpAddr, usize>,
 }
 
 /// A place in the list of connections; given back when dropped.
@@ -33,20 +44,30 @@ pub struct Listed {
 pub struct Streams(TaskTracker);
 
 impl Connections {
-    /// Room for so many connections at once.
-    pub fn new(max: u64) -> Self {
-        let max = usize::try_from(max).unwrap_or(usize::MAX);
-        Connections {
-            list: Arc::new(List { peers: Mutex::new(Slab::new()), max }),
-            tasks: TaskTracker::new(),
-        }
+    /// Room for as many connections as the limits say.
+    pub fn new(limits: &Limits) -> Self {
+        let count = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        let list = List {
+            open: Mutex::default(),
+            max: count(limits.max_connections),
+            max_per_address: count(limits.max_connections_per_address),
+        };
+        Connections { list: Arc::new(list), tasks: TaskTracker::new() }
     }
 
-    /// Lists a connection; `None` if there is no room.
-    pub fn admit(&self, peer: Peer) -> Option<Listed> {
-        let mut peers = self.list.peers();
-        let key = (peers.len() < self.list.max).then(|| peers.insert(peer))?;
-        Some(Listed { list: Arc::clone(&self.list), key })
+    /// Lists a connection. The error is the key of the limit that leaves no room for it.
+    pub fn admit(&self, peer: Peer) -> Result<Listed, &'static str> {
+        let address = peer.address().ip();
+        let mut open = self.list.open();
+        if open.peers.len() >= self.list.max {
+            return Err("limits.max_connections");
+        }
+        if open.by_address.get(&address).is_some_and(|count| *count >= self.list.max_per_address) {
+            return Err("limits.max_connections_per_address");
+        }
+        *open.by_address.entry(address).or_default() += 1;
+        let key = open.peers.insert(peer);
+        Ok(Listed { list: Arc::clone(&self.list), key })
     }
 
     /// Runs the task of a connection.
@@ -61,17 +82,17 @@ impl Connections {
 
     /// How many connections are open.
     pub fn len(&self) -> usize {
-        self.list.peers().len()
+        self.list.open().peers.len()
     }
 
     /// Asks every connection to take no new calls and to end with the open ones.
     pub fn drain(&self) {
-        self.list.peers().iter().for_each(|(_, peer)| peer.drain());
+        self.list.open().peers.iter().for_each(|(_, peer)| peer.drain());
     }
 
     /// Ends every connection.
     pub fn close(&self) {
-        self.list.peers().iter().for_each(|(_, peer)| peer.close());
+        self.list.open().peers.iter().for_each(|(_, peer)| peer.close());
     }
 
     /// Waits until the last connection and its streams have ended. To be called when no more
@@ -89,14 +110,20 @@ impl Drop for Connections {
 }
 
 impl List {
-    fn peers(&self) -> MutexGuard<'_, Slab<Peer>> {
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        self.list.peers().try_remove(self.key);
+        let mut open = self.list.open();
+        let Some(peer) = open.peers.try_remove(self.key) else { return };
+        let address = peer.address().ip();
+        match open.by_address.get_mut(&address) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(open.by_address.remove(&address)),
+        }
     }
 }
 
@@ -115,24 +142,42 @@ mod tests {
     use super::*;
     use crate::api::Asked;
 
-    fn peer() -> Peer {
-        Peer::new(([127, 0, 0, 1], 1).into())
+    fn peer(last: u8) -> Peer {
+        Peer::new(([127, 0, 0, last], 1).into())
+    }
+
+    fn connections(max: u64, max_per_address: u64) -> Connections {
+        let defaults = crate::config::Config::default().limits;
+        Connections::new(&Limits {
+            max_connections: max,
+            max_connections_per_address: max_per_address,
+            ..defaults
+        })
     }
 
     #[test]
     fn a_place_is_given_back_when_the_connection_leaves() {
-        let connections = Connections::new(1);
-        let listed = connections.admit(peer()).unwrap();
-        assert!(connections.admit(peer()).is_none());
+        let connections = connections(1, 1);
+        let listed = connections.admit(peer(1)).ok();
+        assert_eq!(connections.admit(peer(2)).err(), Some("limits.max_connections"));
         drop(listed);
         assert_eq!(connections.len(), 0);
-        assert!(connections.admit(peer()).is_some());
+        assert!(connections.admit(peer(1)).is_ok());
+        assert!(connections.list.open().by_address.is_empty());
+    }
+
+    #[test]
+    fn one_address_does_not_take_the_room_of_the_others() {
+        let connections = connections(10, 2);
+        let _two = [connections.admit(peer(1)).ok(), connections.admit(peer(1)).ok()];
+        assert_eq!(connections.admit(peer(1)).err(), Some("limits.max_connections_per_address"));
+        assert!(connections.admit(peer(2)).is_ok());
     }
 
     #[test]
     fn dropping_the_owner_closes_every_connection() {
-        let connections = Connections::new(2);
-        let peer = peer();
+        let connections = connections(2, 2);
+        let peer = peer(1);
         let _listed = connections.admit(peer.clone());
         drop(connections);
         assert_eq!(peer.asked(), Asked::Close);
