@@ -107,6 +107,9 @@ pub struct CompareArgs {
     /// The measured time of each load.
     #[arg(long, default_value = "3s", value_parser = duration)]
     pub duration: Duration,
+    /// Messages on their way to the slowest subscriber, where a load is as fast as it goes.
+    #[arg(long, value_name = "MESSAGES")]
+    pub window: Option<u64>,
     /// The nats-server binary.
     #[arg(long, default_value = "nats-server", value_name = "PATH")]
     pub nats: PathBuf,

@@ -92,8 +92,11 @@ pub async fn run(args: CompareArgs) -> Result<()> {
     let mut rounds = Rounds::default();
     let present = present(&binaries, &mut rounds);
     let (count, scale) = match args.quick {
-        true => (1, Scale { warmup: ms(100), duration: ms(300), divisor: 20 }),
-        false => (args.rounds, Scale { warmup: ms(1000), duration: args.duration, divisor: 1 }),
+        true => (1, Scale { warmup: ms(100), duration: ms(300), divisor: 20, window: args.window }),
+        false => (
+            args.rounds,
+            Scale { warmup: ms(1000), duration: args.duration, divisor: 1, window: args.window },
+        ),
     };
     let of_row = |row: &Row| row.systems().iter().filter(|system| present.contains(system)).count();
     let display = Display::steps(rows.iter().map(of_row).sum::<usize>() as u64 * u64::from(count));

@@ -132,7 +132,6 @@ impl Load {
         let last = self.sample(&acks);
         self.end();
         course.stop.cancel();
-        let refusals: Vec<_> = acks.iter().map(|acks| acks.refusals()).collect();
         let publishers = finished(working).await?;
         let unanswered = timeout(DRAIN_DEADLINE, async {
             for publisher in &publishers {
@@ -141,6 +140,9 @@ impl Load {
         });
         let unanswered = unanswered.await.is_err();
         self.drain().await;
+        // Before the publishers hang up, which their readers take for a refusal.
+        let refusals: Vec<_> = acks.iter().map(|acks| acks.refusals()).collect();
+        drop(publishers);
         let mut outcome = Outcome::between(&self.plan, first, last);
         outcome.refused = refusals.iter().map(|(count, _)| count).sum();
         outcome.refusal = refusals.into_iter().find_map(|(_, why)| why);
@@ -156,7 +158,8 @@ impl Load {
     pub async fn publish_all(&self, commands: u64) -> Result<()> {
         let (acks, course) = (self.acks(), self.course(Some(commands / self.plan.publishers as u64)));
         let working = self.publish(&course, &acks).await?;
-        for publisher in finished(working).await? {
+        let publishers = finished(working).await?;
+        for publisher in &publishers {
             publisher.answered().await;
         }
         match acks.iter().find_map(|acks| acks.refusals().1) {

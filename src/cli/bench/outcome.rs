@@ -33,6 +33,8 @@ pub struct Outcome {
     pub seconds: f64,
     /// Messages published per second.
     pub published_per_second: f64,
+    /// Answers of the server to publishes, per second; Redis answers each message, Bugle each batch.
+    pub answers_per_second: f64,
     /// Messages delivered per second, to all subscribers together.
     pub delivered_per_second: f64,
     /// The same in bytes, as the server framed them.
@@ -75,6 +77,7 @@ impl Outcome {
         Outcome {
             seconds,
             published_per_second: published as f64 / seconds,
+            answers_per_second: (last.answers - first.answers) as f64 / seconds,
             delivered_per_second: counts.received as f64 / seconds,
             delivered_bytes_per_second: counts.bytes as f64 / seconds,
             server_cpu_ns: server.map(|cpu| cpu * 1e9 / work.max(1) as f64),

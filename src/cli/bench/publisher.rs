@@ -100,7 +100,9 @@ impl Publisher {
                     Err(error) => break error,
                 }
             };
+            // Nobody is to wait for answers that cannot come any more.
             refused.refused(end.to_string());
+            refused.answered.finish();
             stop.cancel();
         });
         Ok(Publisher { course, topics, outlet, acks, sent: 0, buffer: Vec::new() })

@@ -47,6 +47,8 @@ pub struct Scale {
     pub duration: Duration,
     /// Subscriptions, connections and topics are divided by this.
     pub divisor: usize,
+    /// Messages on their way to the slowest subscriber; `None`: the default.
+    pub window: Option<u64>,
 }
 
 /// What one run of a row has shown: its figures in the order of [`Row::metrics`], and complaints.
@@ -151,6 +153,7 @@ impl Row {
         let mut plan = Plan::new(server.system, server.address);
         plan.process = Some(server.process());
         plan.subscribers = self.subscribers(scale);
+        plan.window = scale.window;
         (plan.warmup, plan.duration) = (scale.warmup, scale.duration);
         match self {
             Row::FanOutBatches | Row::OneToOneBatches => plan.batch = 100,

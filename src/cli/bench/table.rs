@@ -111,14 +111,14 @@ pub fn comparison(rounds: &Rounds, rows: &[Row], bars: &[Verdict], count: u32, q
     if quick {
         text = "A quick run shows that all loads work; its figures mean little.\n\n".into();
     }
-    let _ = write!(text, "{:<18}{:<16}", "row", "figure");
+    let _ = write!(text, "{:<20}{:<16}", "row", "figure");
     for system in SYSTEMS {
         let _ = write!(text, "{system:>10}");
     }
     let _ = writeln!(text, "{:>10}{:>10}{:>10}", "/ nats", "/ redis", "/ kernel");
     for row in rows {
         for (metric, (name, unit)) in row.metrics().iter().enumerate() {
-            let _ = write!(text, "{:<18}{:<16}", row.name(), format!("{name}, {unit}"));
+            let _ = write!(text, "{:<20}{:<16}", row.name(), format!("{name}, {unit}"));
             for system in SYSTEMS {
                 let _ = write!(text, "{:>10}", figure(rounds.median(*row, system, metric)));
             }
@@ -130,14 +130,14 @@ pub fn comparison(rounds: &Rounds, rows: &[Row], bars: &[Verdict], count: u32, q
     }
     text.push_str("\nWhat is measured\n");
     for row in rows {
-        let _ = writeln!(text, "  {:<18}{}", row.name(), row.what());
+        let _ = writeln!(text, "  {:<20}{}", row.name(), row.what());
     }
     if !bars.is_empty() {
         text.push_str("\nBars\n");
     }
     for bar in bars {
         let holds = bar.holds.map_or("not measured", |holds| if holds { "holds" } else { "MISSED" });
-        let _ = writeln!(text, "  {:<18}{:<26}{:>10}  {holds}", bar.row, bar.asked, figure(bar.measured));
+        let _ = writeln!(text, "  {:<20}{:<28}{:>10}  {holds}", bar.row, bar.asked, figure(bar.measured));
     }
     for (at, note) in rounds.notes.iter().enumerate() {
         let _ = write!(text, "{}  {note}\n", if at == 0 { "\nNotes\n" } else { "" });
