@@ -82,7 +82,11 @@ pub const FANOUT_INLINE_MAX: usize = 4;
 #[cfg(bugle_loom)]
 pub const FANOUT_INLINE_MAX: usize = 1;
 /// The scheduler wakes so many readers of a topic, then looks after the next topic.
+#[cfg(not(bugle_loom))]
 pub const FANOUT_RUN: usize = 256;
+/// In the models a pass takes several runs, so that others come in between.
+#[cfg(bugle_loom)]
+pub const FANOUT_RUN: usize = 1;
 /// The resolution of heartbeats and of the stall sweep.
 pub const TICK: Duration = Duration::from_millis(100);
 /// A live subscription hears something this often when the client does not say.

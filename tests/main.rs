@@ -11,3 +11,4 @@ mod health;
 mod listener;
 mod reflection;
 mod support;
+mod tidy;
