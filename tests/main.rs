@@ -21,3 +21,4 @@ mod silence;
 mod slow;
 mod starts;
 mod support;
+mod tidy;

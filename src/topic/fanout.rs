@@ -126,7 +126,7 @@ impl<C: Channel> Fanout<C> {
                 Verdict::Heartbeat => {
                     watched.progress.ask_heartbeat();
                     watched.channel.wake(watched.place);
-                    10
+                    watched.progress.look_ticks()
                 }
                 Verdict::Stalled => {
                     cut += usize::from(watched.progress.stall());
@@ -134,7 +134,7 @@ impl<C: Channel> Fanout<C> {
                         watched.progress.eject();
                     }
                     watched.channel.wake(watched.place);
-                    10
+                    watched.progress.look_ticks()
                 }
             };
             self.rewatch(key, ticks, watched);
