@@ -76,9 +76,17 @@ pub const BATCH_BYTES_DEFAULT: usize = 256 * 1024;
 /// Most a subscriber can ask for in one response, bytes.
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Up to so many readers are woken by the publisher itself; more are the scheduler's work.
+#[cfg(not(bugle_loom))]
 pub const FANOUT_INLINE_MAX: usize = 4;
+/// In the models, where every thread multiplies the schedules, two readers are many.
+#[cfg(bugle_loom)]
+pub const FANOUT_INLINE_MAX: usize = 1;
 /// The scheduler wakes so many readers of a topic, then looks after the next topic.
+#[cfg(not(bugle_loom))]
 pub const FANOUT_RUN: usize = 256;
+/// In the models a pass takes several runs, so that others come in between.
+#[cfg(bugle_loom)]
+pub const FANOUT_RUN: usize = 1;
 /// The resolution of heartbeats and of the stall sweep.
 pub const TICK: Duration = Duration::from_millis(100);
 /// A live subscription hears something this often when the client does not say.

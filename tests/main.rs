@@ -25,3 +25,4 @@ mod silence;
 mod slow;
 mod starts;
 mod support;
+mod tidy;

@@ -287,3 +287,6 @@ impl Channel for Broadcast {
         }
     }
 }
+
+#[cfg(all(test, not(bugle_loom)))]
+mod tests;

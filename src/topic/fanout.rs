@@ -123,10 +123,10 @@ impl<C: Channel> Fanout<C> {
         for (key, watched) in due {
             let ticks = match watched.progress.judge(now, pressed) {
                 Verdict::Fine(ticks) => ticks,
-                Verdict::Heartbeat(ticks) => {
+                Verdict::Heartbeat => {
                     watched.progress.ask_heartbeat();
                     watched.channel.wake(watched.place);
-                    ticks
+                    watched.progress.look_ticks()
                 }
                 Verdict::Stalled => {
                     cut += usize::from(watched.progress.stall());
@@ -134,7 +134,7 @@ impl<C: Channel> Fanout<C> {
                         watched.progress.eject();
                     }
                     watched.channel.wake(watched.place);
-                    10
+                    watched.progress.look_ticks()
                 }
             };
             self.rewatch(key, ticks, watched);

@@ -44,8 +44,8 @@ pub type Eject = Box<dyn Fn() + Send + Sync>;
 pub enum Verdict {
     /// All is well; look again in so many ticks.
     Fine(u64),
-    /// It is to be woken for its heartbeat; look again in so many ticks.
-    Heartbeat(u64),
+    /// It is to be woken for its heartbeat.
+    Heartbeat,
     /// It made no progress for too long.
     Stalled,
 }
@@ -71,8 +71,6 @@ impl Progress {
     pub fn judge(&self, now: u64, pressed: bool) -> Verdict {
         /// Patience with a reader that holds memory which publishers need: two seconds.
         const PRESSED_TICKS: u64 = 20;
-        /// A reader is looked at least this often: a second.
-        const LOOK_TICKS: u64 = 10;
         if self.stalled.load(Relaxed) {
             return Verdict::Stalled;
         }
@@ -82,7 +80,7 @@ impl Progress {
             return if idle >= patience {
                 Verdict::Stalled
             } else {
-                Verdict::Fine(LOOK_TICKS.min(patience - idle))
+                Verdict::Fine(self.look_ticks().min(patience - idle))
             };
         }
         // A waiting reader that is alive is polled for each heartbeat.
@@ -90,9 +88,15 @@ impl Progress {
             return Verdict::Stalled;
         }
         match self.heartbeat_ticks.saturating_sub(now.saturating_sub(self.heard.load(Relaxed))) {
-            0 => Verdict::Heartbeat(self.heartbeat_ticks.min(LOOK_TICKS)),
-            ticks => Verdict::Fine(ticks.min(LOOK_TICKS)),
+            0 => Verdict::Heartbeat,
+            ticks => Verdict::Fine(ticks.min(self.look_ticks())),
         }
+    }
+
+    /// How soon to look at the reader again: a heartbeat that is due is not late by more than its
+    /// own interval, and nothing by more than a second.
+    pub fn look_ticks(&self) -> u64 {
+        self.heartbeat_ticks.min(10)
     }
 
     /// Marks the reader as cut, so that its next poll ends it; `false` where it was already.
@@ -159,15 +163,24 @@ mod tests {
         let progress = progress();
         progress.note_waiting();
         assert_eq!(progress.judge(19, false), Verdict::Fine(1));
-        assert_eq!(progress.judge(20, false), Verdict::Heartbeat(10));
-        assert_eq!(progress.judge(20, true), Verdict::Heartbeat(10));
+        assert_eq!(progress.judge(20, false), Verdict::Heartbeat);
+        assert_eq!(progress.judge(20, true), Verdict::Heartbeat);
+    }
+
+    #[test]
+    fn a_reader_with_a_short_heartbeat_is_looked_at_as_often() {
+        let pace =
+            Pace { heartbeat_interval: Duration::from_millis(300), stall_timeout: Duration::from_secs(30) };
+        let progress = Progress::new(1, 0, &pace, None);
+        assert_eq!(progress.look_ticks(), 3);
+        assert_eq!(progress.judge(0, false), Verdict::Fine(3));
     }
 
     #[test]
     fn a_reader_that_was_woken_for_its_heartbeat_and_never_polled_is_stalled() {
         let progress = progress();
         progress.note_waiting();
-        assert_eq!(progress.judge(319, false), Verdict::Heartbeat(10));
+        assert_eq!(progress.judge(319, false), Verdict::Heartbeat);
         assert_eq!(progress.judge(320, false), Verdict::Stalled);
     }
 

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, Stream, StreamExt};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tonic::codegen::Service;
@@ -82,7 +82,8 @@ impl Service<tonic::Request<Streaming<PublishRequest>>> for PublishStream {
 
     fn call(&mut self, request: tonic::Request<Streaming<PublishRequest>>) -> Self::Future {
         let native = self.0.clone();
-        let answers = request.into_inner().map(move |request| {
+        let goodbye = goodbye(native.clone());
+        let answers = until_drained(request.into_inner(), &native).map(move |request| {
             let native = native.clone();
             async move {
                 match append(&native, request.map_err(undecoded)?).await {
@@ -91,9 +92,28 @@ impl Service<tonic::Request<Streaming<PublishRequest>>> for PublishStream {
                 }
             }
         });
-        let answers = answers.buffered(PUBLISH_PIPELINE_MAX).boxed();
+        let answers = answers.buffered(PUBLISH_PIPELINE_MAX).chain(goodbye).boxed();
         Box::pin(async move { Ok(tonic::Response::new(answers)) })
     }
+}
+
+/// The requests of a stream until the broker drains. A client that sends nothing would otherwise
+/// hold up the end of the server.
+fn until_drained(
+    mut requests: Streaming<PublishRequest>,
+    native: &Native,
+) -> impl Stream<Item = Result<PublishRequest, Status>> + Send + use<> {
+    let mut drained = Box::pin(native.broker.drained());
+    stream::poll_fn(move |cx| match requests.poll_next_unpin(cx) {
+        Poll::Pending => drained.as_mut().poll(cx).map(|()| None),
+        next => next,
+    })
+}
+
+/// The end of a stream: its reason, if the broker drains.
+fn goodbye(native: Native) -> impl Stream<Item = Result<PublishResponse, Status>> + Send {
+    let reason = async move { native.broker.check_open().err().map(|error| Err(status(error))) };
+    stream::once(reason).filter_map(std::future::ready)
 }
 
 async fn append(native: &Native, request: PublishRequest) -> Result<Receipt> {
