@@ -26,7 +26,7 @@ use crate::limits::{
     STALL_TIMEOUT_DEFAULT,
 };
 use crate::store::{Log, MemoryStore, Receipt, Refusal, Shared};
-use crate::topic::{Batch, Broadcast, Budget, End, Fanout, Namespace, Retention, TopicName};
+use crate::topic::{Batch, Broadcast, Budget, Charge, End, Fanout, Namespace, Retention, TopicName};
 use registry::{Registry, Topic};
 
 /// How a broker behaves.
@@ -159,6 +159,12 @@ impl Broker {
         self.registry.topics()
     }
 
+    /// Charges the memory budget for something that is no message; the oldest messages go for it.
+    /// `None` where they are not enough.
+    pub fn charge(&self, bytes: usize) -> Option<Charge> {
+        self.registry.charge(bytes)
+    }
+
     /// The memory budget.
     pub fn budget(&self) -> &Arc<Budget> {
         &self.shared.budget
@@ -172,7 +178,9 @@ impl Broker {
     async fn open(&self, name: &TopicName) -> Result<Arc<Topic>> {
         match self.registry.find(name)? {
             Some(topic) => Ok(topic),
-            None if self.options.auto_create => self.registry.open(name, self.options.retention, false).await,
+            None if self.options.auto_create => {
+                Ok(self.registry.open(name, self.options.retention, false).await?.0)
+            }
             None => Err(topic_not_found(name)),
         }
     }

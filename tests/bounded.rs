@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bugle::config::Size;
+use bugle::limits::TOPIC_OVERHEAD_BYTES;
 use bugle::proto::v1::discontinuity::Reason;
 use bugle::proto::v1::start_position::Start;
 use bugle::proto::v1::{Position, PublishRequest};
@@ -66,6 +67,23 @@ async fn many_publishers_of_many_topics_stay_within_the_budget() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn old_messages_go_for_new_subscriptions_and_for_large_requests() {
+    let bus = small().await;
+    for n in 0..400 {
+        bus.publish(&format!("t{}", n % 200), [vec![1; 20_000]]).await;
+    }
+    let mut feeds = Vec::new();
+    for _ in 0..200 {
+        feeds.push(bus.subscribe("t", EARLIEST).await);
+        assert_within(&bus);
+    }
+    for n in 1..=20 {
+        assert_eq!(bus.publish("t", [vec![1; 900_000]]).await.last_sequence, n);
+        assert_within(&bus);
+    }
+}
+
 /// Publishes until it is taken; refusals say that memory is short and when to come back.
 async fn publish_again(bus: &Bus, request: PublishRequest) -> usize {
     let mut refused = 0;
@@ -85,10 +103,10 @@ async fn publishers_go_on_when_stalled_readers_hold_all_memory() {
     let bus = small().await;
     let mut stalled = Vec::new();
     let mut refused = 0;
-    for n in 0..300 {
+    for n in 0..150 {
         refused += publish_again(&bus, batch("t", (0..64).map(|_| vec![4; 1024]))).await;
         // Each holds a piece of another time, and so another part of the memory.
-        if n % 4 == 3 && n < 200 {
+        if n % 4 == 3 && n < 80 {
             let channel = narrow(bus.server.address).await;
             let opened = Feed::open(&channel, request("t", Some(Start::Last(64)))).await;
             stalled.extend(opened.ok().map(|feed| (channel, feed)));
@@ -96,7 +114,7 @@ async fn publishers_go_on_when_stalled_readers_hold_all_memory() {
     }
     assert!(refused > 0, "the readers never held all memory, so nothing was tested");
     let last = bus.publish("t", ["last"]).await.last_sequence;
-    assert_eq!(last, 300 * 64 + 1);
+    assert_eq!(last, 150 * 64 + 1);
     drop(stalled);
 }
 
@@ -160,8 +178,9 @@ async fn names_alone_cannot_fill_the_memory() {
         }
     }
     sender.await.unwrap();
-    assert!(refused > 0);
-    assert_eq!(bus.broker.topics() + refused, 6000);
+    // A topic may have been opened and its message refused.
+    assert!(refused > 0 && bus.broker.topics() + refused >= 6000);
+    assert!(bus.broker.topics() * TOPIC_OVERHEAD_BYTES <= bus.broker.budget().limit());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -196,7 +196,7 @@ async fn a_retention_that_cannot_be_is_refused() {
         let status = bus.admin().create_topic(request).await.unwrap_err();
         invalid(&status, "topic.retention.max_age", "zero or more");
     }
-    let max_age = Some(prost_types::Duration { seconds: i64::MAX, nanos: i32::MAX });
+    let max_age = Some(prost_types::Duration { seconds: i64::MAX, nanos: 999_999_999 });
     let largest = Retention { max_bytes: u64::MAX, max_messages: u64::MAX, max_age };
     bus.retain("t", largest).await;
     bus.publish("t", numbers(0..3)).await;

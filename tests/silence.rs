@@ -83,6 +83,7 @@ async fn a_heartbeat_interval_out_of_bounds_is_refused_with_the_bounds() {
         interval(600_001),
         Some(prost_types::Duration { seconds: -1, nanos: 0 }),
         Some(prost_types::Duration { seconds: i64::MAX, nanos: i32::MAX }),
+        Some(prost_types::Duration { seconds: i64::MIN, nanos: i32::MIN }),
         Some(prost_types::Duration::default()),
     ] {
         let request = SubscribeRequest { heartbeat_interval: wrong, ..request("t", LATEST) };

@@ -76,12 +76,11 @@ impl Broker {
         if self.registry.find(name)?.is_some() {
             return Err(exists());
         }
-        let topic = self.registry.open(name, self.retention(change), true).await?;
-        // Opened by somebody else in between, who did not create it with these settings.
-        if !topic.kept.load(Relaxed) {
-            return Err(exists());
+        match self.registry.open(name, self.retention(change), true).await? {
+            (topic, true) => Ok(info(&topic)),
+            // Opened by somebody else in between, and not with these settings.
+            (_, false) => Err(exists()),
         }
-        Ok(info(&topic))
     }
 
     /// Describes an open topic.

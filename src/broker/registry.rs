@@ -12,7 +12,7 @@ use super::{Options, draining};
 use crate::error::{Code, Error, Result};
 use crate::limits::NAMESPACES_MAX;
 use crate::store::{Log, MemoryLog, MemoryStore, Opening, Store, unix_nanos};
-use crate::topic::{Namespace, Position, Retention, TopicName};
+use crate::topic::{Charge, Namespace, Position, Retention, TopicName};
 
 /// An open topic.
 pub struct Topic {
@@ -68,12 +68,17 @@ impl Registry {
         Ok(read(&space.topics).get(name.topic()).cloned())
     }
 
-    /// Opens a topic, or gives the one that was opened in the meantime.
-    pub async fn open(&self, name: &TopicName, retention: Retention, kept: bool) -> Result<Arc<Topic>> {
+    /// Opens a topic, or gives the one that was opened in the meantime; whether it is new.
+    pub async fn open(
+        &self,
+        name: &TopicName,
+        retention: Retention,
+        kept: bool,
+    ) -> Result<(Arc<Topic>, bool)> {
         let _turn = self.opening.lock().await;
         let space = self.space(name.namespace())?;
         if let Some(topic) = read(&space.topics).get(name.topic()) {
-            return Ok(topic.clone());
+            return Ok((topic.clone(), false));
         }
         let begin = lock(&self.closed).take(name).unwrap_or_else(|| Position::new(self.next_epoch(), 1));
         let log = self.store.open(Opening { name: name.clone(), retention, begin }).await?;
@@ -87,7 +92,7 @@ impl Registry {
         self.space(name.namespace())?;
         topics.insert(name.topic_shared(), topic.clone());
         self.count.fetch_add(1, Relaxed);
-        Ok(topic)
+        Ok((topic, true))
     }
 
     /// Takes a topic out; its channel still has to be ended.
@@ -188,6 +193,11 @@ impl Registry {
         let spaces: Vec<_> = read(&self.spaces).values().cloned().collect();
         // A write lock: whoever was opening a topic has inserted it or will see the flag.
         spaces.iter().flat_map(|space| write(&space.topics).values().cloned().collect::<Vec<_>>()).collect()
+    }
+
+    /// Charges the memory budget; the oldest messages go for it.
+    pub fn charge(&self, bytes: usize) -> Option<Charge> {
+        self.store.charge(bytes)
     }
 
     /// Number of open topics.

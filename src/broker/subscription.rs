@@ -19,7 +19,7 @@ use crate::error::{Code, Error, Result};
 use crate::limits::{BATCH_BYTES_MAX, HEARTBEAT_MAX, HEARTBEAT_MIN, SUBSCRIPTION_OVERHEAD_BYTES};
 use crate::store::{History, Log, unix_nanos};
 use crate::topic::{
-    Budget, Charge, Discontinuity, Eject, End, Found, Next, Pace, Position, Reader, Reason, Run, Start,
+    Charge, Discontinuity, Eject, End, Found, Next, Pace, Position, Reader, Reason, Run, Start,
 };
 
 /// What a subscriber asks for.
@@ -103,7 +103,7 @@ impl Subscription {
             let description = format!("has to be from {HEARTBEAT_MIN:?} to {HEARTBEAT_MAX:?}");
             return Err(Error::field("heartbeat_interval", description));
         }
-        let charge = Budget::charge(broker.budget(), SUBSCRIPTION_OVERHEAD_BYTES).ok_or_else(no_room)?;
+        let charge = broker.charge(SUBSCRIPTION_OVERHEAD_BYTES).ok_or_else(no_room)?;
         let pace = Pace { heartbeat_interval, stall_timeout: options.stall_timeout };
         let channel = topic.log.tail();
         let joined = match Reader::join(channel, request.start, unix_nanos(), &pace, request.eject.take()) {

@@ -33,6 +33,18 @@ impl MemoryStore {
         let eviction = Eviction::new(shared.budget.clone());
         MemoryStore { shared, eviction }
     }
+
+    /// Charges the budget, for which the oldest messages of all topics go; `None` where nothing is
+    /// retained any more and the rest is in use.
+    pub fn charge(&self, bytes: usize) -> Option<Charge> {
+        loop {
+            match Budget::charge(&self.shared.budget, bytes) {
+                Some(charge) => return Some(charge),
+                None if self.eviction.make_room(bytes) => {}
+                None => return None,
+            }
+        }
+    }
 }
 
 impl Store for MemoryStore {
@@ -41,13 +53,7 @@ impl Store for MemoryStore {
     async fn open(&self, opening: Opening) -> Result<MemoryLog> {
         let Opening { name: _, retention, begin } = opening;
         let budget = &self.shared.budget;
-        let charge = loop {
-            match Budget::charge(budget, TOPIC_OVERHEAD_BYTES) {
-                Some(charge) => break charge,
-                None if self.eviction.make_room(TOPIC_OVERHEAD_BYTES) => {}
-                None => return Err(no_room(budget)),
-            }
-        };
+        let charge = self.charge(TOPIC_OVERHEAD_BYTES).ok_or_else(|| no_room(budget))?;
         let log = TopicLog::new(begin.epoch, begin.sequence, retention, budget.clone());
         let tail = Broadcast::new(log, self.shared.fanout.clone());
         let ticket = Ticket::new(&self.eviction);

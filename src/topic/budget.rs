@@ -66,20 +66,21 @@ pub struct Charge {
 }
 
 impl Charge {
-    /// Takes more or gives some back, so that `bytes` are held; `false`, and nothing changed, where
-    /// they would go over the limit.
-    pub fn resize(&mut self, bytes: usize) -> bool {
-        if bytes <= self.bytes {
-            self.budget.used.fetch_sub(self.bytes - bytes, Relaxed);
-        } else {
-            match Budget::charge(&self.budget, bytes - self.bytes) {
-                // The difference is ours from here on.
-                Some(mut more) => more.bytes = 0,
-                None => return false,
-            }
-        }
-        self.bytes = bytes;
-        true
+    /// Bytes that are held.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes over what another charge of the same budget holds.
+    pub fn absorb(&mut self, mut other: Charge) {
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
+
+    /// Gives back what is held beyond so many bytes.
+    pub fn shrink(&mut self, bytes: usize) {
+        let surplus = self.bytes.saturating_sub(bytes);
+        self.budget.used.fetch_sub(surplus, Relaxed);
+        self.bytes -= surplus;
     }
 }
 
@@ -111,11 +112,12 @@ mod tests {
     fn a_charge_can_grow_and_shrink() {
         let budget = Budget::new(100);
         let mut charge = Budget::charge(&budget, 10).unwrap();
-        assert!(charge.resize(90));
-        assert!(!charge.resize(101));
-        assert_eq!(budget.used(), 90);
-        assert!(charge.resize(5));
-        assert_eq!(budget.used(), 5);
+        charge.absorb(Budget::charge(&budget, 80).unwrap());
+        assert_eq!((charge.bytes(), budget.used()), (90, 90));
+        charge.shrink(5);
+        assert_eq!((charge.bytes(), budget.used()), (5, 5));
+        charge.shrink(7);
+        assert_eq!((charge.bytes(), budget.used()), (5, 5));
         drop(charge);
         assert_eq!(budget.used(), 0);
     }

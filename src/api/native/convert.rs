@@ -45,7 +45,7 @@ pub fn subscribe(request: v1::SubscribeRequest) -> Result<(TopicName, Subscribe)
     let heartbeat_interval = heartbeat_interval.map(|interval| {
         let error =
             || Error::field("heartbeat_interval", format!("has to be a duration, at most {HEARTBEAT_MAX:?}"));
-        Duration::try_from(interval).map_err(|_| error())
+        span(interval).ok_or_else(error)
     });
     let request = Subscribe {
         start: from.map_or(Ok(Start::Latest), start)?,
@@ -130,6 +130,14 @@ fn position(position: Position) -> v1::Position {
     v1::Position { epoch, sequence }
 }
 
+/// A duration that is not negative and is written as the protocol asks. prost's own conversion
+/// overflows on the smallest number of seconds.
+fn span(duration: prost_types::Duration) -> Option<Duration> {
+    let prost_types::Duration { seconds, nanos } = duration;
+    let nanos = u32::try_from(nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+    Some(Duration::new(u64::try_from(seconds).ok()?, nanos))
+}
+
 fn duration(duration: Duration) -> prost_types::Duration {
     prost_types::Duration::try_from(duration).unwrap_or_default()
 }
@@ -142,8 +150,8 @@ pub fn topic_change(topic: Option<v1::Topic>) -> Result<(TopicName, TopicChange)
     check_durability(durability)?;
     let v1::Retention { max_bytes, max_messages, max_age } = retention.unwrap_or_default();
     let max_age = max_age.unwrap_or_default();
-    let age = Duration::try_from(max_age)
-        .map_err(|_| Error::field("topic.retention.max_age", "has to be a duration of zero or more"))?;
+    let age = span(max_age)
+        .ok_or_else(|| Error::field("topic.retention.max_age", "has to be a duration of zero or more"))?;
     let change = TopicChange {
         bytes: (max_bytes > 0).then_some(max_bytes),
         messages: (max_messages > 0).then_some(max_messages),

@@ -16,17 +16,20 @@ use tonic::Status;
 use super::Native;
 use crate::api::frame::PREFIX_BYTES;
 use crate::api::status::status;
+use crate::broker::Broker;
 use crate::error::{Code, Error, Result};
-use crate::topic::{Budget, Charge};
+use crate::topic::Charge;
 
 /// A request body that charges the message it is in the middle of.
 pub struct Intake {
     body: Incoming,
-    budget: Arc<Budget>,
+    broker: Arc<Broker>,
     charge: Option<Charge>,
     place: Place,
     /// The method takes one message, and needs it.
     single: bool,
+    /// What is to be said behind the messages that came before it.
+    refusal: Option<Status>,
 }
 
 /// Where in the stream of gRPC messages the body is.
@@ -53,12 +56,21 @@ impl Intake {
     /// Watches the body of a call with any number of messages.
     pub fn stream(body: Incoming, native: &Native) -> Intake {
         let place = Place { bytes_max: native.max_message_bytes, ..Place::default() };
-        Intake { body, budget: native.broker.budget().clone(), charge: None, place, single: false }
+        Intake { body, broker: native.broker.clone(), charge: None, place, single: false, refusal: None }
     }
 
-    fn take(&mut self, data: &[u8]) -> Result<()> {
-        self.place.pass(data)?;
-        self.charge()
+    /// What of the data is messages that are taken, or the refusal.
+    fn take(&mut self, mut data: Bytes) -> Result<Bytes, Status> {
+        if let Err((taken, error)) = self.place.pass(&data) {
+            if taken == 0 {
+                return Err(status(error));
+            }
+            self.refusal = Some(status(error));
+            data.truncate(taken);
+            return Ok(data);
+        }
+        self.charge().map_err(status)?;
+        Ok(data)
     }
 
     /// Whether the body may end here.
@@ -76,21 +88,25 @@ impl Intake {
 
     fn charge(&mut self) -> Result<()> {
         let held = self.place.come;
-        let charged = match &mut self.charge {
-            None if held == 0 => true,
-            None => {
-                self.charge = Budget::charge(&self.budget, held);
-                self.charge.is_some()
+        let charged = self.charge.as_ref().map_or(0, Charge::bytes);
+        if held > charged {
+            let more = self.broker.charge(held - charged).ok_or_else(no_room)?;
+            match &mut self.charge {
+                Some(charge) => charge.absorb(more),
+                none => *none = Some(more),
             }
-            Some(charge) => charge.resize(held),
-        };
-        if charged { Ok(()) } else { Err(no_room()) }
+        } else if let Some(charge) = &mut self.charge {
+            charge.shrink(held);
+        }
+        Ok(())
     }
 }
 
 impl Place {
-    /// Follows the stream over these bytes, as far as they are messages that are taken.
-    fn pass(&mut self, mut bytes: &[u8]) -> Result<()> {
+    /// Follows the stream over these bytes, or over the first so many, where the message behind them
+    /// is not taken.
+    fn pass(&mut self, mut bytes: &[u8]) -> Result<(), (usize, Error)> {
+        let length = bytes.len();
         while !bytes.is_empty() {
             if self.missing == 0 {
                 self.come = 0;
@@ -103,7 +119,8 @@ impl Place {
                     self.missing = u32::from_be_bytes([a, b, c, d]) as usize;
                     self.prefix_bytes = 0;
                     self.begun = true;
-                    self.check(flag)?;
+                    let before = (length - bytes.len()).saturating_sub(PREFIX_BYTES);
+                    self.check(flag).map_err(|error| (before, error))?;
                 }
                 continue;
             }
@@ -148,20 +165,22 @@ impl Body for Intake {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = self.get_mut();
+        if let Some(refusal) = this.refusal.take() {
+            return Poll::Ready(Some(Err(refusal)));
+        }
         let frame = match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => return Poll::Ready(Some(Err(Status::from_error(error.into())))),
             None => return Poll::Ready(this.end().err().map(|error| Err(status(error)))),
         };
-        let taken = match frame.data_ref() {
-            Some(data) => this.take(data),
-            None => Ok(()),
-        };
-        Poll::Ready(Some(taken.map(|()| frame).map_err(status)))
+        Poll::Ready(Some(match frame.into_data() {
+            Ok(data) => this.take(data).map(Frame::data),
+            Err(frame) => Ok(frame),
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.refusal.is_none() && self.body.is_end_stream() && self.end().is_ok()
     }
 
     fn size_hint(&self) -> SizeHint {
