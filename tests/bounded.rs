@@ -79,7 +79,7 @@ async fn old_messages_go_for_new_subscriptions_and_for_large_requests() {
         assert_within(&bus);
     }
     for n in 1..=20 {
-        assert_eq!(bus.publish("t", [vec![1; 900_000]]).await.last_sequence, n);
+        assert_eq!(bus.publish("large", [vec![1; 900_000]]).await.last_sequence, n);
         assert_within(&bus);
     }
 }

@@ -43,6 +43,22 @@ async fn one_that_does_not_read_is_cut_with_its_position_and_can_resume() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_that_had_caught_up_and_stopped_reading_is_cut_all_the_same() {
+    let bus = Bus::with(|config| config.delivery.stall_timeout = Duration::from_millis(300)).await;
+    let channel = narrow(bus.server.address).await;
+    let mut stalled = Feed::open(&channel, request("t", LATEST)).await.unwrap();
+    // Little enough that the server hands over all of it, too much for the next to be taken.
+    for _ in 0..20 {
+        publish_kib(&bus, "t", 64).await;
+        bus.ticks(1).await;
+    }
+    bus.ticks(24).await;
+    let (_, status) = stalled.end().await;
+    assert_eq!(reason(&status), "SLOW_SUBSCRIBER");
+    assert!(stalled.count < 20 * 64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_that_reads_slowly_is_not_cut() {
     let bus = Bus::with(|config| config.delivery.stall_timeout = Duration::from_secs(1)).await;
     publish_kib(&bus, "t", 1024).await;

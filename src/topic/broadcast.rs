@@ -277,6 +277,15 @@ impl Channel for Broadcast {
         more
     }
 
+    fn note_woken(&self, place: usize, progress: &Progress, now: u64) {
+        let inner = lock(&self.inner);
+        if let Some(None) = inner.readers.get(place)
+            && progress.is_waiting()
+        {
+            progress.note_woken(now);
+        }
+    }
+
     fn wake(&self, place: usize) {
         let mut inner = lock(&self.inner);
         let waker = inner.readers.get_mut(place).and_then(Option::take);

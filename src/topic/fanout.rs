@@ -23,6 +23,9 @@ pub trait Channel {
     fn wake_run(&self, run: usize) -> bool;
     /// Wakes the reader at this place, if it waits.
     fn wake(&self, place: usize);
+    /// Tells the reader at this place, if it was woken and has not come yet, that it is awaited
+    /// from `now` on.
+    fn note_woken(&self, place: usize, progress: &Progress, now: u64);
 }
 
 /// The scheduler of channels `C`; one for all topics.
@@ -121,6 +124,9 @@ impl<C: Channel> Fanout<C> {
         let due = lock(&self.wheel).turn();
         let mut cut = 0;
         for (key, watched) in due {
+            if watched.progress.is_waiting() {
+                watched.channel.note_woken(watched.place, &watched.progress, now);
+            }
             let ticks = match watched.progress.judge(now, pressed) {
                 Verdict::Fine(ticks) => ticks,
                 Verdict::Heartbeat => {

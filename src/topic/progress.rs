@@ -139,6 +139,16 @@ impl Progress {
         self.waiting.store(false, Relaxed);
     }
 
+    /// It waited, was woken, and has not been polled since: from `now` on it has something to read.
+    /// Only under its channel's lock, so that it does not begin to wait at the same time.
+    pub fn note_woken(&self, now: u64) {
+        self.note_polled(now);
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.load(Relaxed)
+    }
+
     pub fn note_waiting(&self) {
         self.waiting.store(true, Relaxed);
     }
@@ -174,6 +184,16 @@ mod tests {
         let progress = Progress::new(1, 0, &pace, None);
         assert_eq!(progress.look_ticks(), 3);
         assert_eq!(progress.judge(0, false), Verdict::Fine(3));
+    }
+
+    #[test]
+    fn a_reader_that_was_woken_for_messages_and_never_polled_is_stalled() {
+        let progress = progress();
+        progress.note_waiting();
+        progress.note_woken(100);
+        assert_eq!(progress.judge(399, false), Verdict::Fine(1));
+        assert_eq!(progress.judge(400, false), Verdict::Stalled);
+        assert_eq!(progress.judge(120, true), Verdict::Stalled);
     }
 
     #[test]
