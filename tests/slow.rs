@@ -45,17 +45,22 @@ async fn one_that_does_not_read_is_cut_with_its_position_and_can_resume() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_had_caught_up_and_stopped_reading_is_cut_all_the_same() {
     let bus = Bus::with(|config| config.delivery.stall_timeout = Duration::from_millis(300)).await;
-    let channel = narrow(bus.server.address).await;
-    let mut stalled = Feed::open(&channel, request("t", LATEST)).await.unwrap();
-    // Little enough that the server hands over all of it, too much for the next to be taken.
-    for _ in 0..20 {
-        publish_kib(&bus, "t", 64).await;
-        bus.ticks(1).await;
+    publish_kib(&bus, "t", 256).await;
+    let mut stalled = Vec::new();
+    // Some are given all there is and wait, some are in the middle of it: windows are 64 KiB.
+    for count in (4..=128).step_by(4) {
+        let channel = narrow(bus.server.address).await;
+        stalled.push(Feed::open(&channel, request("t", Some(Start::Last(count)))).await.unwrap());
+    }
+    for _ in 0..256 {
+        bus.publish("t", [vec![7; 1024]]).await;
     }
     bus.ticks(24).await;
-    let (_, status) = stalled.end().await;
-    assert_eq!(reason(&status), "SLOW_SUBSCRIBER");
-    assert!(stalled.count < 20 * 64);
+    for mut feed in stalled {
+        let (_, status) = feed.end().await;
+        assert_eq!(reason(&status), "SLOW_SUBSCRIBER");
+        assert!(feed.count < 256);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
