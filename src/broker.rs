@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 pub use admin::{TopicChange, TopicInfo};
 pub use subscription::{Delivery, Subscribe, Subscription};
@@ -70,6 +71,7 @@ pub struct Broker {
     shared: Shared,
     registry: Registry,
     subscriptions: Arc<AtomicUsize>,
+    draining: CancellationToken,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -83,6 +85,7 @@ impl Broker {
             shared,
             registry,
             subscriptions: Arc::default(),
+            draining: CancellationToken::new(),
             tasks: std::sync::Mutex::default(),
         });
         let tasks = vec![
@@ -130,9 +133,20 @@ impl Broker {
     /// Ends all work in an orderly way: new work is refused, and every subscription is given what
     /// its topic has, told that the server is going away within `grace`, and ended.
     pub fn drain(&self, grace: Duration) {
+        self.draining.cancel();
         for topic in self.registry.drain() {
             Broadcast::end(topic.log.tail(), End::Draining(grace));
         }
+    }
+
+    /// Completes when the broker drains; what is to end with it waits for this.
+    pub fn drained(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.draining.clone().cancelled_owned()
+    }
+
+    /// Refuses, once the broker drains.
+    pub fn check_open(&self) -> Result<()> {
+        if self.draining.is_cancelled() { Err(draining()) } else { Ok(()) }
     }
 
     /// Number of open subscriptions.

@@ -1,14 +1,24 @@
 //! One binary for all integration tests: one link, one file a subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod bounded;
+mod bus;
 mod cli;
 mod client;
 mod config;
 mod drain;
+mod farewell;
+mod feed;
 mod frames;
 mod generated;
 mod health;
 mod listener;
+mod loads;
+mod order;
+mod publishing;
 mod reflection;
+mod silence;
+mod slow;
+mod starts;
 mod support;
 mod tidy;

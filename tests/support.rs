@@ -6,8 +6,10 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
+use bugle::broker::Broker;
 use bugle::config::Config;
 use bugle::error::Result;
 use bugle::server::{Drained, Server};
@@ -33,6 +35,7 @@ pub fn config() -> Config {
 /// A server in this process; ends when dropped.
 pub struct Running {
     pub address: SocketAddr,
+    pub broker: Arc<Broker>,
     stop: Option<oneshot::Sender<()>>,
     task: Option<JoinHandle<Result<Drained>>>,
 }
@@ -40,12 +43,12 @@ pub struct Running {
 impl Running {
     pub async fn start(config: Config) -> Self {
         let server = Server::bind(config).await.unwrap();
-        let address = server.local_addr();
+        let (address, broker) = (server.local_addr(), server.broker());
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.run(async {
             let _ = stopped.await;
         }));
-        Running { address, stop: Some(stop), task: Some(task) }
+        Running { address, broker, stop: Some(stop), task: Some(task) }
     }
 
     /// A gRPC channel on a connection of its own.

@@ -13,6 +13,13 @@ use crate::topic::Slices;
 /// Bytes of the prefix of a gRPC message: a flag and the length.
 pub const PREFIX_BYTES: usize = 5;
 
+/// The prefix of an uncompressed gRPC message of so many bytes.
+pub fn prefix(bytes: usize) -> [u8; PREFIX_BYTES] {
+    // A response is bounded by `limits`, far below 4 GiB.
+    let [a, b, c, d] = (bytes as u32).to_be_bytes();
+    [0, a, b, c, d]
+}
+
 /// A piece of a response body.
 #[derive(Debug)]
 pub struct Frame {
@@ -29,10 +36,7 @@ pub struct Frame {
 impl Frame {
     /// One gRPC message, uncompressed: its prefix and its body, of so many bytes.
     pub fn message(slices: Slices, bytes: usize) -> Frame {
-        let mut prefix = [0; PREFIX_BYTES];
-        // A response is bounded by `limits`, far below 4 GiB.
-        prefix[1..].copy_from_slice(&(bytes as u32).to_be_bytes());
-        Frame { prefix, prefix_taken: 0, slices, at: 0, left: PREFIX_BYTES + bytes }
+        Frame { prefix: prefix(bytes), prefix_taken: 0, slices, at: 0, left: PREFIX_BYTES + bytes }
     }
 }
 

@@ -41,6 +41,29 @@ pub fn message(error: Error) -> tonic_types::Status {
     tonic_types::Status::decode(status.details()).unwrap_or_default().named(&status)
 }
 
+/// The refusal of a request whose bytes are not the message they should be: tonic calls that its own
+/// failure. Any other status as it is.
+pub fn undecoded(failure: Status) -> Status {
+    const BEGINNING: &str = "failed to decode Protobuf message: ";
+    match failure.message().strip_prefix(BEGINNING) {
+        Some(cause) if failure.code() == GrpcCode::Internal => {
+            let description = format!(
+                "is not the message that this method takes ({cause}); make it from the server's proto file"
+            );
+            status(Error::field("request", description).reason("NOT_A_MESSAGE"))
+        }
+        _ => failure,
+    }
+}
+
+/// The response of a generated service, with what [`undecoded`] says in it.
+pub fn readable(response: http::Response<tonic::body::Body>) -> http::Response<tonic::body::Body> {
+    match Status::from_header_map(response.headers()) {
+        Some(failure) if failure.code() == GrpcCode::Internal => undecoded(failure).into_http(),
+        _ => response,
+    }
+}
+
 /// Code and message, in case the encoded details were empty.
 trait Named {
     fn named(self, status: &Status) -> Self;

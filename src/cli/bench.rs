@@ -57,7 +57,7 @@ pub async fn run(args: BenchArgs) -> Result<()> {
     let work = async {
         match args.command {
             Some(BenchCommand::Compare(args)) => compare::run(args).await,
-            Some(BenchCommand::Kernel { connections }) => kernel::serve(connections),
+            Some(BenchCommand::Kernel { connections }) => kernel::serve(connections).await,
             None => one_load(args.load).await,
         }
     };

@@ -5,9 +5,10 @@ use hyper::body::Incoming;
 use tonic::codegen::Service;
 use tonic::{Response, Status};
 
+use super::intake::Intake;
 use super::{Native, convert};
 use crate::api::reply::Reply;
-use crate::api::status::status;
+use crate::api::status::{readable, status};
 use crate::error::{Error, Result};
 use crate::proto::v1::admin_server::{Admin, AdminServer};
 use crate::proto::v1::{
@@ -20,7 +21,9 @@ use crate::topic::{Namespace, TopicName};
 /// Answers a call of Admin.
 pub fn answer(native: Native, request: Request<Incoming>) -> Reply {
     let bytes_max = native.max_message_bytes;
-    Reply::tonic(AdminServer::new(native).max_decoding_message_size(bytes_max).call(request))
+    let request = request.map(|body| Intake::single(body, &native));
+    let answer = AdminServer::new(native).max_decoding_message_size(bytes_max).call(request);
+    Reply::tonic(Box::pin(async move { answer.await.map(readable) }))
 }
 
 type Answer<T> = Result<Response<T>, Status>;

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, Stream, StreamExt};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tonic::codegen::Service;
@@ -17,7 +17,7 @@ use tonic_prost::ProstCodec;
 
 use super::intake::Intake;
 use super::{Native, convert};
-use crate::api::status::{message, status};
+use crate::api::status::{message, readable, status, undecoded};
 use crate::error::Result;
 use crate::limits::PUBLISH_PIPELINE_MAX;
 use crate::proto::v1::{PublishRequest, PublishResponse};
@@ -32,8 +32,8 @@ pub async fn publish(
     native: Native,
     request: Request<Incoming>,
 ) -> Result<Response<tonic::body::Body>, Infallible> {
-    let request = request.map(|body| Intake::new(body, &native));
-    Ok(grpc(&native).unary(Publish(native), request).await)
+    let request = request.map(|body| Intake::single(body, &native));
+    Ok(readable(grpc(&native).unary(Publish(native), request).await))
 }
 
 /// Answers a PublishStream.
@@ -41,7 +41,7 @@ pub async fn publish_stream(
     native: Native,
     request: Request<Incoming>,
 ) -> Result<Response<tonic::body::Body>, Infallible> {
-    let request = request.map(|body| Intake::new(body, &native));
+    let request = request.map(|body| Intake::stream(body, &native));
     Ok(grpc(&native).streaming(PublishStream(native), request).await)
 }
 
@@ -82,18 +82,38 @@ impl Service<tonic::Request<Streaming<PublishRequest>>> for PublishStream {
 
     fn call(&mut self, request: tonic::Request<Streaming<PublishRequest>>) -> Self::Future {
         let native = self.0.clone();
-        let answers = request.into_inner().map(move |request| {
+        let goodbye = goodbye(native.clone());
+        let answers = until_drained(request.into_inner(), &native).map(move |request| {
             let native = native.clone();
             async move {
-                match append(&native, request?).await {
+                match append(&native, request.map_err(undecoded)?).await {
                     Ok(receipt) => Ok(response(receipt)),
                     Err(error) => Ok(PublishResponse { status: Some(message(error)), ..Default::default() }),
                 }
             }
         });
-        let answers = answers.buffered(PUBLISH_PIPELINE_MAX).boxed();
+        let answers = answers.buffered(PUBLISH_PIPELINE_MAX).chain(goodbye).boxed();
         Box::pin(async move { Ok(tonic::Response::new(answers)) })
     }
+}
+
+/// The requests of a stream until the broker drains. A client that sends nothing would otherwise
+/// hold up the end of the server.
+fn until_drained(
+    mut requests: Streaming<PublishRequest>,
+    native: &Native,
+) -> impl Stream<Item = Result<PublishRequest, Status>> + Send + use<> {
+    let mut drained = Box::pin(native.broker.drained());
+    stream::poll_fn(move |cx| match requests.poll_next_unpin(cx) {
+        Poll::Pending => drained.as_mut().poll(cx).map(|()| None),
+        next => next,
+    })
+}
+
+/// The end of a stream: its reason, if the broker drains.
+fn goodbye(native: Native) -> impl Stream<Item = Result<PublishResponse, Status>> + Send {
+    let reason = async move { native.broker.check_open().err().map(|error| Err(status(error))) };
+    stream::once(reason).filter_map(std::future::ready)
 }
 
 async fn append(native: &Native, request: PublishRequest) -> Result<Receipt> {

@@ -4,7 +4,7 @@
 //! is simply not asked; when the client leaves, the body is dropped, and with it the registration.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures::Stream;
@@ -13,15 +13,14 @@ use http::{HeaderMap, Request, Response};
 use http_body::Frame as BodyFrame;
 use hyper::body::Incoming;
 use prost::Message;
-use smallvec::smallvec;
 use tonic::codec::Codec;
 use tonic::{Status, Streaming};
 use tonic_prost::ProstCodec;
 
 use super::intake::Intake;
 use super::{Native, convert};
-use crate::api::frame::Frame;
-use crate::api::status::status;
+use crate::api::frame::{Frame, prefix};
+use crate::api::status::{status, undecoded};
 use crate::api::{Body, Peer};
 use crate::broker::{Delivery, Subscription};
 use crate::error::Error;
@@ -30,6 +29,8 @@ use crate::proto::v1::{SubscribeRequest, SubscribeResponse};
 /// A subscription as a response body.
 pub struct Deliveries {
     subscription: Subscription,
+    /// What was found behind notices and waits for its own frame.
+    next: Option<Box<BodyFrame<Frame>>>,
     ended: bool,
 }
 
@@ -37,7 +38,8 @@ pub struct Deliveries {
 pub async fn subscribe(native: Native, request: Request<Incoming>) -> Response<Body> {
     match open(&native, request).await {
         Ok(subscription) => {
-            let mut response = Response::new(Body::from(Deliveries { subscription, ended: false }));
+            let mut response =
+                Response::new(Body::from(Deliveries { subscription, next: None, ended: false }));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
             response
         }
@@ -58,10 +60,10 @@ async fn open(native: &Native, request: Request<Incoming>) -> Result<Subscriptio
 /// The one message of the request.
 async fn receive(native: &Native, body: Incoming) -> Result<SubscribeRequest, Status> {
     let decoder = ProstCodec::<SubscribeResponse, SubscribeRequest>::default().decoder();
-    let body = Intake::new(body, native);
+    let body = Intake::single(body, native);
     let mut requests = Streaming::new_request(decoder, body, None, Some(native.max_message_bytes));
     let missing = || status(Error::field("request", "has to be sent: the stream ended before a message"));
-    requests.message().await?.ok_or_else(missing)
+    requests.message().await.map_err(undecoded)?.ok_or_else(missing)
 }
 
 impl http_body::Body for Deliveries {
@@ -73,33 +75,51 @@ impl http_body::Body for Deliveries {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<BodyFrame<Frame>, Status>>> {
         let this = self.get_mut();
+        if let Some(frame) = this.next.take() {
+            return Poll::Ready(Some(Ok(*frame)));
+        }
         if this.ended {
             return Poll::Ready(None);
         }
-        let frame = match ready!(Pin::new(&mut this.subscription).poll_next(cx)) {
-            Some(Ok(Delivery::Messages(run))) => BodyFrame::data(Frame::message(run.slices, run.bytes)),
-            Some(Ok(delivery)) => match convert::notice(delivery) {
-                Some(notice) => BodyFrame::data(encode(&notice)),
-                None => return Poll::Ready(None),
-            },
-            Some(Err(error)) => {
-                this.ended = true;
-                BodyFrame::trailers(trailers(error))
+        // Notices come in twos and threes when a subscription opens: each as a frame of its own
+        // would cost a slot in the connection's buffers for as long as it lives.
+        let mut notices = Vec::new();
+        loop {
+            let frame = match Pin::new(&mut this.subscription).poll_next(cx) {
+                Poll::Pending if notices.is_empty() => return Poll::Pending,
+                Poll::Pending | Poll::Ready(None) => break,
+                Poll::Ready(Some(Ok(Delivery::Messages(run)))) => {
+                    BodyFrame::data(Frame::message(run.slices, run.bytes))
+                }
+                Poll::Ready(Some(Ok(delivery))) => {
+                    convert::notice(delivery).iter().for_each(|notice| put(&mut notices, notice));
+                    continue;
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    this.ended = true;
+                    BodyFrame::trailers(trailers(error))
+                }
+            };
+            if notices.is_empty() {
+                return Poll::Ready(Some(Ok(frame)));
             }
-            None => return Poll::Ready(None),
-        };
-        Poll::Ready(Some(Ok(frame)))
+            this.next = Some(Box::new(frame));
+            break;
+        }
+        let notices = (!notices.is_empty()).then(|| Ok(BodyFrame::data(Bytes::from(notices).into())));
+        Poll::Ready(notices)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ended
+        self.ended && self.next.is_none()
     }
 }
 
-fn encode(notice: &SubscribeResponse) -> Frame {
-    let body = Bytes::from(notice.encode_to_vec());
-    let bytes = body.len();
-    Frame::message(smallvec![body], bytes)
+/// Appends a notice as a gRPC message.
+fn put(out: &mut Vec<u8>, notice: &SubscribeResponse) {
+    out.extend_from_slice(&prefix(notice.encoded_len()));
+    // A vector grows as it has to, so this cannot fail.
+    let _ = notice.encode(out);
 }
 
 /// The end of the stream, with its reason.

@@ -1,5 +1,7 @@
-//! The body of a publish, counted: what a client has sent of a message and not finished stands in
-//! the memory budget, so that ten thousand half-sent requests cannot fill the memory.
+//! The body of a request, watched: what a client has sent of a message and not finished stands in
+//! the memory budget, so that ten thousand half-sent requests cannot fill the memory. A body that
+//! is no sequence of gRPC messages is refused here, in words that help its sender: what tonic would
+//! say is INTERNAL or OUT_OF_RANGE, which blame the server or say nothing.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use tonic::Status;
 use super::Native;
 use crate::api::frame::PREFIX_BYTES;
 use crate::api::status::status;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Result};
 use crate::topic::{Budget, Charge};
 
 /// A request body that charges the message it is in the middle of.
@@ -23,6 +25,8 @@ pub struct Intake {
     budget: Arc<Budget>,
     charge: Option<Charge>,
     place: Place,
+    /// The method takes one message, and needs it.
+    single: bool,
 }
 
 /// Where in the stream of gRPC messages the body is.
@@ -34,15 +38,43 @@ struct Place {
     missing: usize,
     /// Bytes of the current message that have come.
     come: usize,
+    /// Largest message that is taken, bytes.
+    bytes_max: usize,
+    /// Some message has begun.
+    begun: bool,
 }
 
 impl Intake {
-    /// Counts this body.
-    pub fn new(body: Incoming, native: &Native) -> Intake {
-        Intake { body, budget: native.broker.budget().clone(), charge: None, place: Place::default() }
+    /// Watches the body of a call with one message.
+    pub fn single(body: Incoming, native: &Native) -> Intake {
+        Intake { single: true, ..Intake::stream(body, native) }
     }
 
-    fn charge(&mut self) -> Result<(), Status> {
+    /// Watches the body of a call with any number of messages.
+    pub fn stream(body: Incoming, native: &Native) -> Intake {
+        let place = Place { bytes_max: native.max_message_bytes, ..Place::default() };
+        Intake { body, budget: native.broker.budget().clone(), charge: None, place, single: false }
+    }
+
+    fn take(&mut self, data: &[u8]) -> Result<()> {
+        self.place.pass(data)?;
+        self.charge()
+    }
+
+    /// Whether the body may end here.
+    fn end(&self) -> Result<()> {
+        let Place { prefix_bytes, missing, begun, .. } = self.place;
+        if prefix_bytes > 0 || missing > 0 {
+            let description = "ends in the middle of a message; send the whole of it before the stream ends";
+            return Err(Error::field("request", description).reason("TRUNCATED_MESSAGE"));
+        }
+        if self.single && !begun {
+            return Err(Error::field("request", "has to be sent: the stream ended before a message"));
+        }
+        Ok(())
+    }
+
+    fn charge(&mut self) -> Result<()> {
         let held = self.place.come;
         let charged = match &mut self.charge {
             None if held == 0 => true,
@@ -52,13 +84,13 @@ impl Intake {
             }
             Some(charge) => charge.resize(held),
         };
-        if charged { Ok(()) } else { Err(status(no_room())) }
+        if charged { Ok(()) } else { Err(no_room()) }
     }
 }
 
 impl Place {
-    /// Follows the stream over these bytes.
-    fn pass(&mut self, mut bytes: &[u8]) {
+    /// Follows the stream over these bytes, as far as they are messages that are taken.
+    fn pass(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
             if self.missing == 0 {
                 self.come = 0;
@@ -67,9 +99,11 @@ impl Place {
                 self.prefix_bytes += take;
                 bytes = &bytes[take..];
                 if self.prefix_bytes == PREFIX_BYTES {
-                    let [_, a, b, c, d] = self.prefix;
+                    let [flag, a, b, c, d] = self.prefix;
                     self.missing = u32::from_be_bytes([a, b, c, d]) as usize;
                     self.prefix_bytes = 0;
+                    self.begun = true;
+                    self.check(flag)?;
                 }
                 continue;
             }
@@ -77,6 +111,33 @@ impl Place {
             self.missing -= take;
             self.come = if self.missing == 0 { 0 } else { self.come + take };
             bytes = &bytes[take..];
+        }
+        Ok(())
+    }
+
+    /// Whether a message with this flag, of the length that is missing, is taken.
+    fn check(&self, flag: u8) -> Result<()> {
+        let Place { missing, bytes_max, .. } = *self;
+        match flag {
+            0 if missing <= bytes_max => Ok(()),
+            0 => {
+                let description = format!(
+                    "has {missing} bytes; at most {bytes_max} are allowed: send less at once, or give the \
+                     server a larger limits.max_message_bytes"
+                );
+                Err(Error::field("request", description)
+                    .reason("MESSAGE_TOO_LARGE")
+                    .with("limit_bytes", bytes_max))
+            }
+            1 => {
+                let message = "compressed messages are not taken; send them uncompressed";
+                Err(Error::new(Code::Unimplemented, message).reason("COMPRESSED_MESSAGE"))
+            }
+            _ => {
+                let description =
+                    format!("is not gRPC: a message begins with the byte 0, this one with {flag}");
+                Err(Error::field("request", description).reason("NOT_A_MESSAGE"))
+            }
         }
     }
 }
@@ -90,15 +151,13 @@ impl Body for Intake {
         let frame = match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => return Poll::Ready(Some(Err(Status::from_error(error.into())))),
-            None => return Poll::Ready(None),
+            None => return Poll::Ready(this.end().err().map(|error| Err(status(error)))),
         };
-        if let Some(data) = frame.data_ref() {
-            this.place.pass(data);
-            if let Err(status) = this.charge() {
-                return Poll::Ready(Some(Err(status)));
-            }
-        }
-        Poll::Ready(Some(Ok(frame)))
+        let taken = match frame.data_ref() {
+            Some(data) => this.take(data),
+            None => Ok(()),
+        };
+        Poll::Ready(Some(taken.map(|()| frame).map_err(status)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -137,8 +196,8 @@ mod tests {
                 held.extend((1..=*length).map(|come| if come == *length { 0 } else { come }));
             }
             let cut = cut.min(stream.len());
-            let mut place = Place::default();
-            stream[..cut].chunks(step).for_each(|bytes| place.pass(bytes));
+            let mut place = Place { bytes_max: 50, ..Place::default() };
+            stream[..cut].chunks(step).for_each(|bytes| place.pass(bytes).unwrap());
             prop_assert_eq!(place.come, held[cut]);
         }
     }

@@ -19,6 +19,8 @@ const RETRY: Duration = Duration::from_millis(20);
 
 /// Where the binaries are.
 pub struct Binaries {
+    /// This program, whose bare socket loop is the kernel's limit.
+    own: PathBuf,
     bugle: PathBuf,
     nats: PathBuf,
     redis: PathBuf,
@@ -30,12 +32,10 @@ impl Binaries {
     /// # Errors
     /// Internal, when this program does not know where it is.
     pub fn new(args: &CompareArgs) -> Result<Self> {
-        let unknown = |e| {
-            Error::new(Code::Internal, "this program's own path is not known; name it with --bugle")
-                .because(e)
-        };
-        let bugle = args.bugle.clone().map_or_else(std::env::current_exe, Ok).map_err(unknown)?;
-        Ok(Binaries { bugle, nats: args.nats.clone(), redis: args.redis.clone() })
+        let own = std::env::current_exe()
+            .map_err(|e| Error::new(Code::Internal, "this program's own path is not known").because(e))?;
+        let bugle = args.bugle.clone().unwrap_or_else(|| own.clone());
+        Ok(Binaries { own, bugle, nats: args.nats.clone(), redis: args.redis.clone() })
     }
 
     /// The version the system's binary prints; `None` when it cannot be run.
@@ -47,7 +47,8 @@ impl Binaries {
 
     fn path(&self, system: System) -> &PathBuf {
         match system {
-            System::Bugle | System::Kernel => &self.bugle,
+            System::Kernel => &self.own,
+            System::Bugle => &self.bugle,
             System::Nats => &self.nats,
             System::Redis => &self.redis,
         }
