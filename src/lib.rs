@@ -65,3 +65,8 @@ mod sync;
 #[cfg(feature = "cli")]
 pub mod telemetry;
 pub mod topic;
+
+/// Compiles the program in the README.
+#[cfg(all(doctest, feature = "client"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
