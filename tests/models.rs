@@ -175,7 +175,7 @@ fn the_scheduler_reaches_all_readers_of_a_large_fan_out() {
 #[test]
 fn what_is_appended_during_a_pass_is_not_forgotten() {
     let batch = batch(10);
-    model(3, move || {
+    model(2, move || {
         let channel = channel(Retention::default());
         // One reader waits at each place; the first reads, the second only makes the fan-out large.
         let (mut reader, mut other) = (patient(&channel), patient(&channel));
@@ -354,7 +354,7 @@ fn a_waiting_reader_is_woken_by_a_heartbeat_and_a_message_at_once() {
 #[test]
 fn a_heartbeat_takes_no_wake_up_from_a_message() {
     let batch = batch(10);
-    model(3, move || {
+    model(2, move || {
         let channel = channel(Retention::default());
         let mut reader = join(&channel, Duration::from_millis(100));
         let ticker = channel.fanout().clone();

@@ -4,7 +4,7 @@
 //! They do as little as can be done: bytes are walked where they were read, commands are prepared
 //! before, counters are added up once per read. Latency is counted from the intended send time.
 //!
-//! `load` runs a [`plan::Plan`] and gives an [`outcome::Outcome`]; `compare` runs the `row`s on the
+//! `load` runs a `plan` and gives an `outcome`; `compare` runs the `row`s on the
 //! `system`s that `peer` starts; `bugle`, `nats`, `redis` and `kernel` are what differs between them.
 
 pub mod args;

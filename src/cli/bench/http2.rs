@@ -194,8 +194,8 @@ impl Connection {
 }
 
 fn setting(payload: &[u8], wanted: u16) -> Option<u32> {
-    let entries = payload.chunks_exact(6);
-    let found = entries.filter(|entry| entry[..2] == wanted.to_be_bytes()).next_back()?;
+    let mut entries = payload.chunks_exact(6);
+    let found = entries.rfind(|entry| entry[..2] == wanted.to_be_bytes())?;
     found[2..].try_into().ok().map(u32::from_be_bytes)
 }
 

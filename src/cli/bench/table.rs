@@ -140,7 +140,7 @@ pub fn comparison(rounds: &Rounds, rows: &[Row], bars: &[Verdict], count: u32, q
         let _ = writeln!(text, "  {:<20}{:<28}{:>10}  {holds}", bar.row, bar.asked, figure(bar.measured));
     }
     for (at, note) in rounds.notes.iter().enumerate() {
-        let _ = write!(text, "{}  {note}\n", if at == 0 { "\nNotes\n" } else { "" });
+        let _ = writeln!(text, "{}  {note}", if at == 0 { "\nNotes\n" } else { "" });
     }
     text
 }

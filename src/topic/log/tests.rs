@@ -124,7 +124,6 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 300 } else { 3000 }))]
     #[test]
     fn the_log_gives_back_what_was_appended_in_order(acts in prop::collection::vec(acts(), 1..60)) {
         let mut model = Model::new();
