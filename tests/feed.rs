@@ -39,7 +39,7 @@ pub struct Feed {
 impl Feed {
     /// Subscribes on this connection. The first thing said has to be `Opened`.
     pub async fn open(channel: &Channel, request: SubscribeRequest) -> Result<Feed, Status> {
-        let last = match request.start.as_ref().and_then(|start| start.start.clone()) {
+        let last = match request.start.as_ref().and_then(|start| start.start) {
             Some(Start::After(position)) => Some(position),
             _ => None,
         };

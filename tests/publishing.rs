@@ -102,7 +102,7 @@ async fn batches_of_concurrent_publishers_do_not_mix() {
     assert_eq!(messages.len(), 6 * 30 * 100);
     for run in messages.chunks(100) {
         let first = crate::bus::number(&run[0]);
-        assert!(first % 100 == 0);
+        assert!(first.is_multiple_of(100));
         assert!((first..).zip(run).all(|(expected, message)| expected == crate::bus::number(message)));
     }
 }
