@@ -14,7 +14,7 @@ use crate::limits::INDEX_STRIDE_BYTES;
 use crate::sync::Arc;
 
 /// What a chunk costs beside its memory, bytes: itself, its allocations, its first piece.
-const OVERHEAD_BYTES: usize = 256;
+pub const OVERHEAD_BYTES: usize = 256;
 /// A full chunk is compacted when its pieces are smaller than this on average: below it, readers
 /// that catch up would be given many small slices.
 const PIECE_BYTES_MIN: usize = 4 * 1024;

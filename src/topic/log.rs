@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use super::batch::Batch;
 use super::budget::Budget;
-use super::chunk::Chunk;
+use super::chunk::{Chunk, OVERHEAD_BYTES};
 use super::record::headers;
 use super::retention::Retention;
 use crate::limits::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN};
@@ -133,7 +133,8 @@ impl Log {
         };
         let part = usize::try_from(self.retention.bytes / 8).unwrap_or(usize::MAX);
         let capacity = grown.min(part).clamp(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX).max(bytes);
-        let chunk = Chunk::new(&self.budget, capacity, self.next, now).ok_or(NoRoom(capacity))?;
+        let chunk =
+            Chunk::new(&self.budget, capacity, self.next, now).ok_or(NoRoom(capacity + OVERHEAD_BYTES))?;
         match self.chunks.back_mut() {
             Some(full) => full.seal(&self.budget),
             None => self.chunks.reserve_exact(1),
