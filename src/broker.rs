@@ -190,6 +190,7 @@ impl Drop for Broker {
     fn drop(&mut self) {
         let tasks = self.tasks.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
         tasks.iter().for_each(JoinHandle::abort);
+        self.shared.fanout.clear();
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub use memory::{MemoryLog, MemoryStore};
 
 use crate::error::{Error, Result};
-use crate::topic::{Batch, Broadcast, Budget, End, Fanout, Position, Retention, Run, TopicName};
+use crate::topic::{Batch, Broadcast, Budget, End, Fanout, Past, Position, Retention, Run, TopicName};
 
 /// Opens the logs of topics.
 pub trait Store: Send + Sync {
@@ -43,8 +43,8 @@ pub struct Opening {
     pub name: TopicName,
     /// What is kept.
     pub retention: Retention,
-    /// The epoch and the next sequence, for a store that does not know them itself.
-    pub begin: Position,
+    /// Where the topic goes on, for a store that does not know it itself.
+    pub past: Past,
 }
 
 /// Where a batch was placed.

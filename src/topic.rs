@@ -25,7 +25,7 @@ pub use broadcast::{Broadcast, End, Next, Refused};
 pub use budget::{Budget, Charge};
 pub use discontinuity::{Discontinuity, Reason};
 pub use fanout::{Channel, Fanout};
-pub use log::{Appended, Log, NoRoom, Read, Run, Slices};
+pub use log::{Appended, Log, NoRoom, Past, Read, Run, Slices};
 pub use message::Message;
 pub use name::{Namespace, TopicName};
 pub use position::Position;

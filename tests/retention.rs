@@ -81,6 +81,7 @@ async fn messages_are_kept_by_their_age() {
 /// Waits until only the clock and so many other topics are open.
 async fn open(bus: &Bus, topics: usize) {
     let closed = async {
+        bus.ticks(1).await;
         while bus.broker.topics() > topics {
             bus.ticks(1).await;
         }

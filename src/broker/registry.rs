@@ -12,7 +12,7 @@ use super::{Options, draining};
 use crate::error::{Code, Error, Result};
 use crate::limits::NAMESPACES_MAX;
 use crate::store::{Log, MemoryLog, MemoryStore, Opening, Store, unix_nanos};
-use crate::topic::{Charge, Namespace, Position, Retention, TopicName};
+use crate::topic::{Charge, Namespace, Past, Position, Retention, TopicName};
 
 /// An open topic.
 pub struct Topic {
@@ -80,8 +80,8 @@ impl Registry {
         if let Some(topic) = read(&space.topics).get(name.topic()) {
             return Ok((topic.clone(), false));
         }
-        let begin = lock(&self.closed).take(name).unwrap_or_else(|| Position::new(self.next_epoch(), 1));
-        let log = self.store.open(Opening { name: name.clone(), retention, begin }).await?;
+        let past = lock(&self.closed).take(name).unwrap_or_else(|| self.no_past());
+        let log = self.store.open(Opening { name: name.clone(), retention, past }).await?;
         let (kept, used) = (AtomicBool::new(kept), AtomicU64::new(log.tail().fanout().now()));
         let topic = Arc::new(Topic { name: name.clone(), log, kept, used });
         let mut topics = write(&space.topics);
@@ -112,11 +112,11 @@ impl Registry {
             }
             let Ok(space) = self.space(topic.name.namespace()) else { continue };
             let mut open = write(&space.topics);
-            if let Some((epoch, next)) = topic.log.tail().close_if_idle() {
+            if let Some(past) = topic.log.tail().close_if_idle() {
                 open.remove(topic.name.topic());
                 self.count.fetch_sub(1, Relaxed);
                 // Before the name is free again, so that whoever opens it finds this.
-                lock(&self.closed).put(topic.name.clone(), Position::new(epoch, next));
+                lock(&self.closed).put(topic.name.clone(), past);
             }
         }
     }
@@ -208,6 +208,11 @@ impl Registry {
     fn space(&self, namespace: &Namespace) -> Result<Arc<Space>> {
         let found = read(&self.spaces).get(namespace).cloned();
         found.ok_or_else(|| namespace_not_found(namespace))
+    }
+
+    /// The past of a topic that has none: a new epoch.
+    fn no_past(&self) -> Past {
+        Past { next: Position::new(self.next_epoch(), 1), newest_time: None }
     }
 
     /// Unix milliseconds, and larger than every epoch before.

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use super::batch::Batch;
 use super::fanout::{Channel, Fanout};
-use super::log::{Appended, Log, NoRoom, Read, Run};
+use super::log::{Appended, Log, NoRoom, Past, Read, Run};
 use super::progress::Progress;
 use super::start::{Found, Start};
 use crate::error::Result;
@@ -143,13 +143,13 @@ impl Broadcast {
         Self::notify(this, inner);
     }
 
-    /// Closes the channel if it has neither readers nor messages; its epoch and next sequence.
-    pub fn close_if_idle(&self) -> Option<(u64, u64)> {
+    /// Closes the channel if it has neither readers nor messages; what is to be remembered of it.
+    pub fn close_if_idle(&self) -> Option<Past> {
         let mut inner = lock(&self.inner);
         let idle = inner.end.is_none() && inner.readers.is_empty() && inner.log.oldest_time().is_none();
         idle.then(|| {
             inner.end = Some(End::Closed);
-            (inner.log.epoch, inner.log.next())
+            inner.log.past()
         })
     }
 

@@ -86,6 +86,13 @@ impl<C: Channel> Fanout<C> {
         Poll::Ready(())
     }
 
+    /// Forgets what is queued, when nobody works on it any more: the channels in the queue know the
+    /// scheduler, and would keep it and themselves for ever.
+    pub fn clear(&self) {
+        let channels = std::mem::take(&mut lock(&self.queue).channels);
+        drop(channels);
+    }
+
     /// The current tick.
     pub fn now(&self) -> u64 {
         self.now.load(Relaxed)

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use super::batch::Batch;
 use super::budget::Budget;
 use super::chunk::Chunk;
+use super::position::Position;
 use super::record::headers;
 use super::retention::Retention;
 use crate::limits::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN};
@@ -67,6 +68,15 @@ pub struct Appended {
     pub new_chunk: bool,
 }
 
+/// What is remembered of a topic whose messages are all gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Past {
+    /// Its epoch and the sequence of its next message.
+    pub next: Position,
+    /// Time of its newest message, unix nanoseconds; `None` where it never had one.
+    pub newest_time: Option<u64>,
+}
+
 /// The retained messages of a topic.
 pub struct Log {
     /// The history these messages belong to.
@@ -89,6 +99,17 @@ impl Log {
     pub fn new(epoch: u64, next: u64, retention: Retention, budget: Arc<Budget>) -> Log {
         let (chunks, bytes, newest_time) = (VecDeque::new(), 0, 0);
         Log { epoch, chunks, start: next, next, bytes, newest_time, dropped_time: None, retention, budget }
+    }
+
+    /// The same log, of a topic that had messages until `newest_time` (unix nanoseconds): whoever
+    /// asks for that time is told that they are gone.
+    pub fn with_past(self, newest_time: Option<u64>) -> Log {
+        Log { newest_time: newest_time.unwrap_or(0), dropped_time: newest_time, ..self }
+    }
+
+    /// What is left to know of an empty log: where it goes on, and the time of its newest message.
+    pub fn past(&self) -> Past {
+        Past { next: Position::new(self.epoch, self.next), newest_time: self.dropped_time }
     }
 
     /// Sequence of the oldest message in memory; `next` where there is none.
