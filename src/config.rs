@@ -37,6 +37,8 @@ pub const PORT: u16 = 7600;
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Threads that serve connections.
+    pub threads: u64,
     /// Most memory that messages, topics and subscriptions may take.
     pub memory_budget: Size,
     /// From the first signal to the end of the process, at most.
@@ -129,6 +131,14 @@ pub struct Log {
     pub format: &'static str,
 }
 
+/// Half of the cores, and one at least: the kernel's side of the network needs the rest, and every
+/// further thread costs wake-ups. On two cores one thread delivered 16.6 million messages a second
+/// to 100 subscribers where two delivered 5 to 8, and was a third faster at 10,000 a second.
+fn threads() -> u64 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (cores as u64 / 2).max(1)
+}
+
 impl Default for Config {
     fn default() -> Self {
         let share = memory::available() / limits::MEMORY_BUDGET_DIVISOR;
@@ -136,6 +146,7 @@ impl Default for Config {
         let budget = (share & !0xf_ffff).max(limits::MEMORY_BUDGET_BYTES_MIN);
         Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)),
+            threads: threads(),
             memory_budget: Size(budget),
             drain_grace: limits::DRAIN_GRACE_DEFAULT,
             namespaces: Vec::new(),

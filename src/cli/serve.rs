@@ -9,9 +9,10 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::{Loaded, Origin, PORT, Raw, Setting, Sources};
+use crate::config::{Config, Loaded, Origin, PORT, Raw, Setting, Sources};
 use crate::error::{Code, Error, Result};
 use crate::server::Server;
 use crate::telemetry;
@@ -117,6 +118,27 @@ async fn serve(loaded: Loaded) -> Result<()> {
     {
         tracing::warn!(files, "fewer files than limits.max_connections may be open; `ulimit -n` raises that");
     }
+    let runtime = threads(config.threads)?;
+    let ended = runtime.spawn(until_told(config)).await;
+    // Not waited for: after a second signal the end is at once.
+    runtime.shutdown_background();
+    ended.map_err(|error| Error::new(Code::Internal, "the server failed").because(error))?
+}
+
+/// The threads that connections are served by.
+fn threads(count: u64) -> Result<Runtime> {
+    let count = usize::try_from(count).unwrap_or(1);
+    Builder::new_multi_thread().worker_threads(count).thread_name("bugle").enable_all().build().map_err(
+        |error| {
+            let message =
+                format!("the system does not give {count} threads: {error}; set `threads` to fewer");
+            Error::new(Code::ResourceExhausted, message).because(error)
+        },
+    )
+}
+
+/// Runs the server until a signal says that it is to end, and ends it.
+async fn until_told(config: Config) -> Result<()> {
     let mut signals = Signals::new()?;
     let server = Server::bind(config).await?;
     let address = server.local_addr();

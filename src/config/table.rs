@@ -77,6 +77,9 @@ const fn days(days: u64) -> Duration {
 options! {
     listen: Kind::Address,
         "Where to listen. Port 0 takes a free port.";
+    threads: Kind::Count(1, 1024),
+        "Threads that serve connections. The default is half of the cores, for the kernel's side of \
+         the network needs the rest.";
     memory_budget: Kind::Bytes(limits::MEMORY_BUDGET_BYTES_MIN, 1024 * TIB),
         "Most memory that messages, topics and subscriptions may take. Over it the oldest retained \
          messages go. The default is a quarter of the memory this process may use, control groups \

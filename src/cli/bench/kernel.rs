@@ -39,14 +39,16 @@ pub async fn serve(connections: usize) -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(io_error)?;
     let port = listener.local_addr().map_err(io_error)?.port();
     writeln!(io::stdout(), "{port}").map_err(io_error)?;
-    let mut writers = JoinSet::new();
-    while writers.len() < connections {
+    // All of them first: writers that always have room leave the listener no time.
+    let mut sockets = Vec::with_capacity(connections);
+    while sockets.len() < connections {
         let accepted = timeout(CONNECT_DEADLINE, listener.accept()).await;
         let late = |_| Error::new(Code::DeadlineExceeded, "nobody connected to the socket loop");
         let (socket, _) = accepted.map_err(late)?.map_err(io_error)?;
         SockRef::from(&socket).set_send_buffer_size(2 * WRITE_BYTES).map_err(io_error)?;
-        writers.spawn(fill(socket));
+        sockets.push(socket);
     }
+    let mut writers: JoinSet<()> = sockets.into_iter().map(fill).collect();
     while writers.join_next().await.is_some() {}
     Ok(())
 }
