@@ -135,15 +135,19 @@ impl Publisher {
             _ => 1,
         };
         while !stop.is_cancelled() && !self.is_done() {
-            let Some(topic) = self.turn_topic() else { return Ok(()) };
-            tokio::select! {
-                biased;
-                () = self.room(&topic, joined as u64) => {}
-                () = stop.cancelled() => return Ok(()),
-            }
-            let now = clock::now();
-            for _ in 0..joined {
-                self.compose(&topic, now);
+            // With several topics every command goes to the next one, joined in a write or not.
+            let run = if self.topics.len() > 1 { 1 } else { joined };
+            for _ in 0..joined / run {
+                let Some(topic) = self.turn_topic() else { return Ok(()) };
+                tokio::select! {
+                    biased;
+                    () = self.room(&topic, run as u64) => {}
+                    () = stop.cancelled() => return self.flush(stop).await,
+                }
+                let now = clock::now();
+                for _ in 0..run {
+                    self.compose(&topic, now);
+                }
             }
             self.flush(stop).await?;
         }
