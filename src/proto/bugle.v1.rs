@@ -26,7 +26,10 @@ pub struct Message {
     /// media type of payload, optional
     #[prost(string, tag = "7")]
     pub content_type: ::prost::alloc::string::String,
-    /// W3C creation context, carried unchanged
+    /// The W3C context in which the message was made, carried unchanged. A message that comes without
+    /// one gets that of its Publish call (metadata "traceparent" and "tracestate") if that is sampled,
+    /// or that of the server's own span if the server decides to trace it: so subscribers can always
+    /// join the trace of a traced message.
     #[prost(string, tag = "8")]
     pub traceparent: ::prost::alloc::string::String,
     #[prost(string, tag = "9")]
@@ -256,6 +259,15 @@ pub struct Topic {
     pub retained_bytes: u64,
     #[prost(uint32, tag = "9")]
     pub subscriptions: u32,
+    /// of the subscription furthest behind, a second ago or less
+    #[prost(uint64, tag = "10")]
+    pub lag_messages: u64,
+    /// the age of the first message it has not been given
+    #[prost(message, optional, tag = "11")]
+    pub lag: ::core::option::Option<::prost_types::Duration>,
+    /// unset where the topic is not among those counted one by one
+    #[prost(message, optional, tag = "12")]
+    pub traffic: ::core::option::Option<Traffic>,
 }
 /// Nested message and enum types in `Topic`.
 pub mod topic {
@@ -305,6 +317,19 @@ pub mod topic {
             }
         }
     }
+}
+/// What has gone in and out since the server started, or since the topic was opened. The server
+/// counts the first topics (option metrics.topics) one by one, the others together.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Traffic {
+    #[prost(uint64, tag = "1")]
+    pub published_messages: u64,
+    #[prost(uint64, tag = "2")]
+    pub published_bytes: u64,
+    #[prost(uint64, tag = "3")]
+    pub delivered_messages: u64,
+    #[prost(uint64, tag = "4")]
+    pub delivered_bytes: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Namespace {
@@ -383,6 +408,160 @@ pub struct ListTopicsResponse {
     pub topics: ::prost::alloc::vec::Vec<Topic>,
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetServerRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Server {
+    #[prost(string, tag = "1")]
+    pub version: ::prost::alloc::string::String,
+    #[prost(fixed64, tag = "2")]
+    pub start_time_unix_nano: u64,
+    /// the server's clock, now
+    #[prost(fixed64, tag = "3")]
+    pub time_unix_nano: u64,
+    #[prost(bool, tag = "4")]
+    pub draining: bool,
+    #[prost(uint64, tag = "5")]
+    pub memory_budget_bytes: u64,
+    /// of the budget
+    #[prost(uint64, tag = "6")]
+    pub memory_used_bytes: u64,
+    /// of that, what slow readers keep after retention let it go
+    #[prost(uint64, tag = "7")]
+    pub memory_pinned_bytes: u64,
+    /// of the whole process; 0 where it cannot be told
+    #[prost(uint64, tag = "8")]
+    pub resident_bytes: u64,
+    /// of the whole process; unset where it cannot be told
+    #[prost(message, optional, tag = "9")]
+    pub cpu_time: ::core::option::Option<::prost_types::Duration>,
+    #[prost(uint64, tag = "10")]
+    pub connections: u64,
+    #[prost(uint64, tag = "11")]
+    pub streams: u64,
+    #[prost(uint64, tag = "12")]
+    pub subscriptions: u64,
+    #[prost(uint64, tag = "13")]
+    pub topics: u64,
+    #[prost(uint64, tag = "14")]
+    pub namespaces: u64,
+    /// of all topics together
+    #[prost(message, optional, tag = "15")]
+    pub traffic: ::core::option::Option<Traffic>,
+    #[prost(uint64, tag = "16")]
+    pub discontinuities: u64,
+    #[prost(uint64, tag = "17")]
+    pub stalls: u64,
+    #[prost(uint64, tag = "18")]
+    pub refusals: u64,
+    #[prost(uint64, tag = "19")]
+    pub spans_dropped: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSubscriptionsRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub topic: ::prost::alloc::string::String,
+    /// at most so many; there is no second page
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSubscriptionsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub subscriptions: ::prost::alloc::vec::Vec<SubscriptionState>,
+    /// how many the topic has
+    #[prost(uint64, tag = "2")]
+    pub total: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SubscriptionState {
+    /// a UUID, 16 bytes, as in Opened
+    #[prost(bytes = "bytes", tag = "1")]
+    pub subscription_id: ::prost::bytes::Bytes,
+    /// the address of the client, where it has one
+    #[prost(string, tag = "2")]
+    pub peer: ::prost::alloc::string::String,
+    /// the first message it has not been given
+    #[prost(uint64, tag = "3")]
+    pub next_sequence: u64,
+    #[prost(uint64, tag = "4")]
+    pub lag_messages: u64,
+    /// since it last took anything
+    #[prost(message, optional, tag = "5")]
+    pub silent_for: ::core::option::Option<::prost_types::Duration>,
+    #[prost(fixed64, tag = "6")]
+    pub open_time_unix_nano: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TraceTopicRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub topic: ::prost::alloc::string::String,
+    /// for deliveries, at most 60 s; unset: 2 s
+    #[prost(message, optional, tag = "3")]
+    pub wait: ::core::option::Option<::prost_types::Duration>,
+    /// of the probe; empty: a text that says what it is
+    #[prost(bytes = "bytes", tag = "4")]
+    pub payload: ::prost::bytes::Bytes,
+}
+/// When the probe was where, by the server's clock, unix nanoseconds; 0 where it did not get there.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TraceTopicResponse {
+    #[prost(message, optional, tag = "1")]
+    pub position: ::core::option::Option<Position>,
+    /// of the probe: its trace, for the tracing backend
+    #[prost(string, tag = "2")]
+    pub traceparent: ::prost::alloc::string::String,
+    /// the request had come
+    #[prost(fixed64, tag = "3")]
+    pub accepted_unix_nano: u64,
+    /// the message had its place, with the topic's durability
+    #[prost(fixed64, tag = "4")]
+    pub ordered_unix_nano: u64,
+    /// every waiting subscription had been woken
+    #[prost(fixed64, tag = "5")]
+    pub fanned_out_unix_nano: u64,
+    /// how many were
+    #[prost(uint32, tag = "6")]
+    pub woken: u32,
+    /// as they came, the first 1,000
+    #[prost(message, repeated, tag = "7")]
+    pub deliveries: ::prost::alloc::vec::Vec<ProbeDelivery>,
+    /// how many the topic had
+    #[prost(uint64, tag = "8")]
+    pub subscriptions: u64,
+    #[prost(fixed64, tag = "9")]
+    pub answered_unix_nano: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProbeDelivery {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub subscription_id: ::prost::bytes::Bytes,
+    #[prost(string, tag = "2")]
+    pub peer: ::prost::alloc::string::String,
+    /// the subscription took it from the log
+    #[prost(fixed64, tag = "3")]
+    pub read_unix_nano: u64,
+    /// it had been written to the connection
+    #[prost(fixed64, tag = "4")]
+    pub written_unix_nano: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetLoggingRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateLoggingRequest {
+    #[prost(message, optional, tag = "1")]
+    pub logging: ::core::option::Option<Logging>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Logging {
+    /// A level (error, warn, info, debug, trace), or several for modules: "info,bugle::broker=debug".
+    #[prost(string, tag = "1")]
+    pub filter: ::prost::alloc::string::String,
 }
 /// Generated client implementations.
 #[cfg(feature = "client")]
@@ -1629,6 +1808,596 @@ pub mod admin_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "bugle.v1.Admin";
     impl<T> tonic::server::NamedService for AdminServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+#[cfg(feature = "client")]
+pub mod monitor_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// What an operator wants to see while the server runs: `bugle top`, `bugle trace` and `bugle log`
+    /// are made of these.
+    #[derive(Debug, Clone)]
+    pub struct MonitorClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> MonitorClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> MonitorClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            MonitorClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// The server as a whole: what it is, what it holds, what has gone through it.
+        pub async fn get_server(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetServerRequest>,
+        ) -> std::result::Result<tonic::Response<super::Server>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bugle.v1.Monitor/GetServer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bugle.v1.Monitor", "GetServer"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The subscriptions of one topic, those furthest behind first.
+        pub async fn list_subscriptions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSubscriptionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSubscriptionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bugle.v1.Monitor/ListSubscriptions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bugle.v1.Monitor", "ListSubscriptions"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Publishes one probe message to a topic and tells when it was where. The message is an ordinary
+        /// one, which every subscriber of the topic is given: its attribute "bugle.probe" is "true".
+        pub async fn trace_topic(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TraceTopicRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TraceTopicResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bugle.v1.Monitor/TraceTopic",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bugle.v1.Monitor", "TraceTopic"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Which log lines the server writes, and changing that while it runs. FAILED_PRECONDITION where
+        /// the logs are not the server's own, because another program embeds it.
+        pub async fn get_logging(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetLoggingRequest>,
+        ) -> std::result::Result<tonic::Response<super::Logging>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bugle.v1.Monitor/GetLogging",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bugle.v1.Monitor", "GetLogging"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn update_logging(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateLoggingRequest>,
+        ) -> std::result::Result<tonic::Response<super::Logging>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bugle.v1.Monitor/UpdateLogging",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bugle.v1.Monitor", "UpdateLogging"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "server")]
+pub mod monitor_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with MonitorServer.
+    #[async_trait]
+    pub trait Monitor: std::marker::Send + std::marker::Sync + 'static {
+        /// The server as a whole: what it is, what it holds, what has gone through it.
+        async fn get_server(
+            &self,
+            request: tonic::Request<super::GetServerRequest>,
+        ) -> std::result::Result<tonic::Response<super::Server>, tonic::Status>;
+        /// The subscriptions of one topic, those furthest behind first.
+        async fn list_subscriptions(
+            &self,
+            request: tonic::Request<super::ListSubscriptionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSubscriptionsResponse>,
+            tonic::Status,
+        >;
+        /// Publishes one probe message to a topic and tells when it was where. The message is an ordinary
+        /// one, which every subscriber of the topic is given: its attribute "bugle.probe" is "true".
+        async fn trace_topic(
+            &self,
+            request: tonic::Request<super::TraceTopicRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TraceTopicResponse>,
+            tonic::Status,
+        >;
+        /// Which log lines the server writes, and changing that while it runs. FAILED_PRECONDITION where
+        /// the logs are not the server's own, because another program embeds it.
+        async fn get_logging(
+            &self,
+            request: tonic::Request<super::GetLoggingRequest>,
+        ) -> std::result::Result<tonic::Response<super::Logging>, tonic::Status>;
+        async fn update_logging(
+            &self,
+            request: tonic::Request<super::UpdateLoggingRequest>,
+        ) -> std::result::Result<tonic::Response<super::Logging>, tonic::Status>;
+    }
+    /// What an operator wants to see while the server runs: `bugle top`, `bugle trace` and `bugle log`
+    /// are made of these.
+    #[derive(Debug)]
+    pub struct MonitorServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> MonitorServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for MonitorServer<T>
+    where
+        T: Monitor,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/bugle.v1.Monitor/GetServer" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetServerSvc<T: Monitor>(pub Arc<T>);
+                    impl<T: Monitor> tonic::server::UnaryService<super::GetServerRequest>
+                    for GetServerSvc<T> {
+                        type Response = super::Server;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetServerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Monitor>::get_server(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetServerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bugle.v1.Monitor/ListSubscriptions" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSubscriptionsSvc<T: Monitor>(pub Arc<T>);
+                    impl<
+                        T: Monitor,
+                    > tonic::server::UnaryService<super::ListSubscriptionsRequest>
+                    for ListSubscriptionsSvc<T> {
+                        type Response = super::ListSubscriptionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSubscriptionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Monitor>::list_subscriptions(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSubscriptionsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bugle.v1.Monitor/TraceTopic" => {
+                    #[allow(non_camel_case_types)]
+                    struct TraceTopicSvc<T: Monitor>(pub Arc<T>);
+                    impl<
+                        T: Monitor,
+                    > tonic::server::UnaryService<super::TraceTopicRequest>
+                    for TraceTopicSvc<T> {
+                        type Response = super::TraceTopicResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TraceTopicRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Monitor>::trace_topic(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TraceTopicSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bugle.v1.Monitor/GetLogging" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetLoggingSvc<T: Monitor>(pub Arc<T>);
+                    impl<
+                        T: Monitor,
+                    > tonic::server::UnaryService<super::GetLoggingRequest>
+                    for GetLoggingSvc<T> {
+                        type Response = super::Logging;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetLoggingRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Monitor>::get_logging(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetLoggingSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bugle.v1.Monitor/UpdateLogging" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdateLoggingSvc<T: Monitor>(pub Arc<T>);
+                    impl<
+                        T: Monitor,
+                    > tonic::server::UnaryService<super::UpdateLoggingRequest>
+                    for UpdateLoggingSvc<T> {
+                        type Response = super::Logging;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdateLoggingRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Monitor>::update_logging(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdateLoggingSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for MonitorServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "bugle.v1.Monitor";
+    impl<T> tonic::server::NamedService for MonitorServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -192,6 +192,9 @@ pub fn topic(info: TopicInfo) -> v1::Topic {
         next_sequence: next,
         retained_bytes: bytes,
         subscriptions: u32::try_from(subscriptions).unwrap_or(u32::MAX),
+        lag_messages: 0,
+        lag: None,
+        traffic: None,
     }
 }
 
