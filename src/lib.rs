@@ -55,6 +55,8 @@ pub mod client;
 pub mod config;
 pub mod error;
 pub mod limits;
+#[cfg(feature = "server")]
+pub mod metrics;
 #[cfg(any(feature = "client", feature = "server"))]
 pub mod proto;
 #[cfg(feature = "server")]
@@ -65,6 +67,8 @@ mod sync;
 #[cfg(feature = "cli")]
 pub mod telemetry;
 pub mod topic;
+#[cfg(feature = "server")]
+pub mod trace;
 
 /// Compiles the program in the README.
 #[cfg(all(doctest, feature = "client"))]

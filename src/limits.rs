@@ -134,3 +134,35 @@ pub const ACCEPT_BACKOFF_MIN: Duration = Duration::from_millis(50);
 pub const ACCEPT_BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// From the first signal to the end of the process, at most.
 pub const DRAIN_GRACE_DEFAULT: Duration = Duration::from_secs(10);
+
+// ---- what is told of the work --------------------------------------------------------------------
+
+/// Part of the traces without a caller's decision that are recorded.
+pub const TRACES_RATIO_DEFAULT: f64 = 0.01;
+/// Traces a second of each topic that are recorded whatever the ratio says, so that quiet topics are
+/// seen.
+pub const TRACES_TOPIC_FLOOR_DEFAULT: u64 = 1;
+/// Traces a second of each topic at most, when no caller decided, so that loud ones stay bounded.
+pub const TRACES_TOPIC_CAP_DEFAULT: u64 = 100;
+/// Spans a second of the whole server: with the exporter's part each costs some microseconds.
+pub const SPANS_PER_SECOND_DEFAULT: u64 = 50_000;
+/// Spans that wait for the exporter, about half a KiB each; more are dropped and counted.
+pub const SPANS_QUEUED_MAX: usize = 32_768;
+/// Spans of one export request: with their attributes below the 4 MiB that receivers take.
+pub const SPANS_EXPORTED_MAX: usize = 2_048;
+/// Spans a second for each kind of trouble (stalls, refusals, …), which clients can cause.
+pub const EVENT_SPANS_PER_SECOND_MAX: u64 = 10;
+/// Links of a span: the default limit of OpenTelemetry.
+pub const SPAN_LINKS_MAX: usize = 128;
+/// Spans of a probe, of a topic with many subscriptions.
+pub const PROBE_SPANS_MAX: usize = 1_024;
+/// Longest that a probe waits for its deliveries.
+pub const PROBE_WAIT_MAX: Duration = Duration::from_secs(60);
+/// How long a probe waits when the request does not say.
+pub const PROBE_WAIT_DEFAULT: Duration = Duration::from_secs(2);
+/// Topics whose metrics have a label of their own; all others share one.
+pub const METRICS_TOPICS_DEFAULT: u64 = 100;
+/// Most topics that can be asked to have one: each is ten series.
+pub const METRICS_TOPICS_MAX: u64 = 1_000;
+/// How often metrics are pushed over OTLP.
+pub const METRICS_PUSH_INTERVAL_DEFAULT: Duration = Duration::from_secs(60);

@@ -132,5 +132,5 @@ fn broker_options(config: &Config) -> broker::Options {
 }
 
 fn api_options(config: &Config) -> api::Options {
-    api::Options { max_message_bytes: config.limits.max_message_bytes.bytes() }
+    api::Options { max_message_bytes: config.limits.max_message_bytes.bytes(), logging: None }
 }
