@@ -135,17 +135,30 @@ pub const ACCEPT_BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// From the first signal to the end of the process, at most.
 pub const DRAIN_GRACE_DEFAULT: Duration = Duration::from_secs(10);
 
-// ---- what is told of the work --------------------------------------------------------------------
+// ---- what the server tells of itself -----------------------------------------------------------
 
-/// Part of the traces without a caller's decision that are recorded.
-pub const TRACES_RATIO_DEFAULT: f64 = 0.01;
-/// Traces a second of each topic that are recorded whatever the ratio says, so that quiet topics are
-/// seen.
-pub const TRACES_TOPIC_FLOOR_DEFAULT: u64 = 1;
-/// Traces a second of each topic at most, when no caller decided, so that loud ones stay bounded.
-pub const TRACES_TOPIC_CAP_DEFAULT: u64 = 100;
-/// Spans a second of the whole server: with the exporter's part each costs some microseconds.
+/// Topics with series of their own, the default of `metrics.topics`: each is eight series, and a
+/// store of metrics pays for every one.
+pub const METRIC_TOPICS_DEFAULT: u64 = 100;
+/// The most `metrics.topics` can be set to: more make an answer of many megabytes.
+pub const METRIC_TOPICS_MAX: u64 = 10_000;
+/// How often metrics are pushed when nothing else is said: the default of OpenTelemetry.
+pub const PUSH_INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
+/// The part of the messages without a parent that begin a trace, when nothing else is said.
+pub const TRACE_RATIO_DEFAULT: f64 = 0.01;
+/// Traces a second of each topic that are begun in any case, so that a quiet topic is seen too.
+pub const TOPIC_TRACES_FLOOR_DEFAULT: u64 = 1;
+/// Most traces a second of each topic begun without a parent, when nothing else is said.
+pub const TOPIC_TRACES_CAP_DEFAULT: u64 = 100;
+/// The most that either of them can be set to.
+pub const TOPIC_TRACES_MAX: u64 = 1_000_000;
+/// Spans a second when nothing else is said, so that whoever traces everything on a busy bus spends
+/// a bounded part of it on that.
 pub const SPANS_PER_SECOND_DEFAULT: u64 = 50_000;
+/// The most `traces.spans_per_second` can be set to.
+pub const SPANS_PER_SECOND_MAX: u64 = 10_000_000;
+/// Longest log filter, bytes: every line of the log walks it once.
+pub const LOG_FILTER_BYTES_MAX: usize = 4096;
 /// Spans that wait for the exporter, about half a KiB each; more are dropped and counted.
 pub const SPANS_QUEUED_MAX: usize = 32_768;
 /// Spans of one export request: with their attributes below the 4 MiB that receivers take.
@@ -160,9 +173,3 @@ pub const PROBE_SPANS_MAX: usize = 1_024;
 pub const PROBE_WAIT_MAX: Duration = Duration::from_secs(60);
 /// How long a probe waits when the request does not say.
 pub const PROBE_WAIT_DEFAULT: Duration = Duration::from_secs(2);
-/// Topics whose metrics have a label of their own; all others share one.
-pub const METRICS_TOPICS_DEFAULT: u64 = 100;
-/// Most topics that can be asked to have one: each is ten series.
-pub const METRICS_TOPICS_MAX: u64 = 1_000;
-/// How often metrics are pushed over OTLP.
-pub const METRICS_PUSH_INTERVAL_DEFAULT: Duration = Duration::from_secs(60);

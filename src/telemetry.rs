@@ -4,13 +4,19 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::config::Log;
+use crate::config::{Filter, Log};
 
 /// Starts logging as configured. Bugle's own lines follow `log.level`; of the libraries below only
 /// warnings are shown. Does nothing if the process logs already.
 pub fn start(log: &Log) {
-    let others = if log.level == "error" { "error" } else { "warn" };
-    let filter = EnvFilter::new(format!("{others},bugle={}", log.level));
+    let filter = match Filter::parse(&log.level) {
+        Some(filter) => {
+            let modules: String =
+                filter.modules.iter().map(|(name, level)| format!(",{name}={level}")).collect();
+            EnvFilter::new(format!("{},bugle={}{modules}", filter.others(), filter.level))
+        }
+        None => EnvFilter::new("warn,bugle=info"),
+    };
     let pretty = match log.format {
         "pretty" => true,
         "json" => false,

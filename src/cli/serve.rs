@@ -12,16 +12,17 @@ use std::path::PathBuf;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::{Config, Loaded, Origin, PORT, Raw, Setting, Sources};
+use crate::config::{Config, Loaded, Origin, PORT, Raw, STANDARD_PREFIX, Setting, Sources};
 use crate::error::{Code, Error, Result};
 use crate::server::Server;
 use crate::telemetry;
 
 /// Run the bus.
 ///
-/// Options come from the file, then BUGLE_… variables, then flags; the later wins. Every option has
-/// a key such as `limits.max_connections`, which is BUGLE_LIMITS_MAX_CONNECTIONS in the environment
-/// and `--set limits.max_connections=…` here. `bugle serve --check` prints them all.
+/// Options come from the file, then the standard OTEL_… variables, then BUGLE_… variables, then
+/// flags; the later wins. Every option has a key such as `limits.max_connections`, which is
+/// BUGLE_LIMITS_MAX_CONNECTIONS in the environment and `--set limits.max_connections=…` here.
+/// `bugle serve --check` prints them all.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   bugle serve
@@ -39,6 +40,9 @@ pub struct ServeArgs {
     /// Listen on this IP address and port [default: 127.0.0.1:7600].
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
+    /// Serve metrics and health on this IP address and port, or off [default: 127.0.0.1:7601].
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<String>,
     /// Most memory for messages, topics and subscriptions, such as 512MiB [default: a quarter of
     /// what the process may use].
     #[arg(long, value_name = "SIZE")]
@@ -49,7 +53,8 @@ pub struct ServeArgs {
     /// A namespace that exists from the start; may be repeated.
     #[arg(long = "namespace", value_name = "NAME")]
     namespaces: Vec<String>,
-    /// What is logged: error, warn, info, debug or trace [default: info].
+    /// What is logged: error, warn, info, debug or trace, and levels of modules after commas, such
+    /// as info,bugle::broker=debug [default: info].
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
     /// How it is logged: auto, pretty or json [default: auto].
@@ -75,6 +80,7 @@ impl ServeArgs {
             .collect();
         for (key, flag, value) in [
             ("listen", "--listen", self.listen),
+            ("metrics.listen", "--metrics", self.metrics),
             ("memory_budget", "--memory-budget", self.memory_budget),
             ("drain_grace", "--drain-grace", self.drain_grace),
             ("log.level", "--log-level", self.log_level),
@@ -96,7 +102,7 @@ pub async fn run(args: ServeArgs) -> Result<()> {
     let check = args.check;
     let environment = std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-        .filter(|(name, _)| name.starts_with("BUGLE_"))
+        .filter(|(name, _)| name.starts_with("BUGLE_") || name.starts_with(STANDARD_PREFIX))
         .collect();
     let loaded = args.sources(environment).load()?;
     if check {

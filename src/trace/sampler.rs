@@ -7,7 +7,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use super::limiter::Limiter;
-use crate::limits::{TRACES_RATIO_DEFAULT, TRACES_TOPIC_CAP_DEFAULT, TRACES_TOPIC_FLOOR_DEFAULT};
+use crate::limits::{TOPIC_TRACES_CAP_DEFAULT, TOPIC_TRACES_FLOOR_DEFAULT, TRACE_RATIO_DEFAULT};
 use crate::topic::{TopicName, TraceContext};
 
 /// Counters of the table.
@@ -30,9 +30,9 @@ impl Default for Sampling {
     fn default() -> Self {
         Sampling {
             parent_based: true,
-            ratio: TRACES_RATIO_DEFAULT,
-            topic_floor: TRACES_TOPIC_FLOOR_DEFAULT,
-            topic_cap: TRACES_TOPIC_CAP_DEFAULT,
+            ratio: TRACE_RATIO_DEFAULT,
+            topic_floor: TOPIC_TRACES_FLOOR_DEFAULT,
+            topic_cap: TOPIC_TRACES_CAP_DEFAULT,
         }
     }
 }
