@@ -173,3 +173,11 @@ pub const PROBE_SPANS_MAX: usize = 1_024;
 pub const PROBE_WAIT_MAX: Duration = Duration::from_secs(60);
 /// How long a probe waits when the request does not say.
 pub const PROBE_WAIT_DEFAULT: Duration = Duration::from_secs(2);
+/// How often spans are exported, unless many wait.
+pub const SPANS_EXPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// Longest that the end of the server waits for the last spans and metrics.
+pub const TELEMETRY_END_MAX: Duration = Duration::from_secs(2);
+/// Connections at once to the endpoint for metrics and health: scrapers and probes are few.
+pub const METRICS_CONNECTIONS_MAX: usize = 64;
+/// From one request to that endpoint to the next, or the connection is closed.
+pub const METRICS_IDLE_MAX: Duration = Duration::from_secs(90);

@@ -1,13 +1,24 @@
-//! Logs, to standard error. Called once, by the command line, before a server starts.
+//! Logs, to standard error; and the push of traces and metrics over OTLP.
 
+mod exporter;
+mod otlp;
+mod spans;
+
+pub use exporter::Exporter;
+pub use otlp::Signals;
+
+#[cfg(feature = "cli")]
 use std::io::IsTerminal;
 
+#[cfg(feature = "cli")]
 use tracing_subscriber::EnvFilter;
 
+#[cfg(feature = "cli")]
 use crate::config::{Filter, Log};
 
 /// Starts logging as configured. Bugle's own lines follow `log.level`; of the libraries below only
 /// warnings are shown. Does nothing if the process logs already.
+#[cfg(feature = "cli")]
 pub fn start(log: &Log) {
     let filter = match Filter::parse(&log.level) {
         Some(filter) => {

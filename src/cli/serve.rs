@@ -148,7 +148,11 @@ async fn until_told(config: Config) -> Result<()> {
     let mut signals = Signals::new()?;
     let server = Server::bind(config).await?;
     let address = server.local_addr();
-    print(&format!("bugle listens on {address}\n{}\n", lesson(address)))?;
+    print(&format!("bugle listens on {address}\n"))?;
+    if let Some(metrics) = server.metrics_addr() {
+        print(&format!("metrics and health on http://{metrics}/metrics, /healthz, /readyz\n"))?;
+    }
+    print(&format!("{}\n", lesson(address)))?;
     let (first, drain) = tokio::sync::oneshot::channel::<()>();
     let server = server.run(async {
         // An error means that the sender is gone with the whole of this function.
