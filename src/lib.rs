@@ -62,7 +62,7 @@ pub mod server;
 #[cfg(feature = "server")]
 pub mod store;
 mod sync;
-#[cfg(feature = "cli")]
+#[cfg(feature = "server")]
 pub mod telemetry;
 pub mod topic;
 

@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::server::acceptor::Acceptor;
 use crate::server::connections::Connections;
+use crate::telemetry::Logging;
 use crate::topic::Retention;
 
 /// After the grace, connections that are cut get this long to notice.
@@ -39,6 +40,7 @@ pub struct Server {
     config: Config,
     broker: Arc<Broker>,
     phase: watch::Sender<Phase>,
+    logging: Option<Logging>,
 }
 
 /// How a server ended.
@@ -68,7 +70,19 @@ impl Server {
         })?;
         let broker = Broker::start(broker_options(&config));
         let (phase, _) = watch::channel(Phase::Serving);
-        Ok(Server { listener, address, config, broker, phase })
+        Ok(Server { listener, address, config, broker, phase, logging: None })
+    }
+
+    /// Lets operators read and change the filter of this log through the API. Without it the API
+    /// says that there is none.
+    pub fn with_logging(mut self, logging: Logging) -> Self {
+        self.logging = Some(logging);
+        self
+    }
+
+    /// The log whose filter the API changes.
+    pub fn logging(&self) -> Option<&Logging> {
+        self.logging.as_ref()
     }
 
     /// Where it listens.
@@ -83,7 +97,7 @@ impl Server {
 
     /// Serves until `shutdown` is ready, then drains: see the module.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Drained> {
-        let Server { listener, address, config, broker, phase } = self;
+        let Server { listener, address, config, broker, phase, .. } = self;
         let api = Api::new(Arc::clone(&broker), phase.subscribe(), api_options(&config))?;
         let connections = Connections::new(&config.limits);
         let acceptor = Acceptor::new(&config, api, &connections);

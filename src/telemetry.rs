@@ -1,34 +1,22 @@
-//! Logs, to standard error. Called once, by the command line, before a server starts.
+//! What a server tells of itself.
+//!
+//! [`Logging`] is the log's filter as a running server sees it, and is there in any program that
+//! embeds one. `start` sets up the log of the `bugle` program itself, on standard error; a program
+//! that embeds the bus has its own way of logging, and can let the server change its filter all the
+//! same by making a [`Logging`] of its own.
 
-use std::io::IsTerminal;
+mod logging;
+#[cfg(feature = "cli")]
+mod logs;
 
-use tracing_subscriber::EnvFilter;
+pub use logging::Logging;
+#[cfg(feature = "cli")]
+pub use logs::start;
 
-use crate::config::{Filter, Log};
-
-/// Starts logging as configured. Bugle's own lines follow `log.level`; of the libraries below only
-/// warnings are shown. Does nothing if the process logs already.
-pub fn start(log: &Log) {
-    let filter = match Filter::parse(&log.level) {
-        Some(filter) => {
-            let modules: String =
-                filter.modules.iter().map(|(name, level)| format!(",{name}={level}")).collect();
-            EnvFilter::new(format!("{},bugle={}{modules}", filter.others(), filter.level))
-        }
-        None => EnvFilter::new("warn,bugle=info"),
-    };
-    let pretty = match log.format {
-        "pretty" => true,
-        "json" => false,
-        _ => std::io::stderr().is_terminal(),
-    };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = if pretty {
-        builder.with_ansi(std::io::stderr().is_terminal()).try_init()
-    } else {
-        builder.json().flatten_event(true).try_init()
-    };
-    if let Err(error) = started {
-        tracing::debug!(%error, "logging was started before");
-    }
-}
+/// The target of spans that say of which trace the work inside them is part: those have the fields
+/// `trace_id` (32 hex digits) and `span_id` (16), and the lines that are logged inside carry both.
+///
+/// Such spans are there whatever the filter says of lines, as long as their level is `info` or
+/// above: `tracing::info_span!(target: TRACE_TARGET, "call", trace_id = …, span_id = …)`. Where
+/// nothing is traced, make none; then the log costs nothing for it.
+pub const TRACE_TARGET: &str = "bugle::trace";

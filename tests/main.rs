@@ -16,6 +16,7 @@ mod generated;
 mod health;
 mod listener;
 mod loads;
+mod logs;
 mod order;
 mod publishing;
 mod reflection;

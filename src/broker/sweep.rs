@@ -17,6 +17,9 @@ use crate::topic::{Broadcast, Fanout, TopicName};
 
 /// Topics looked after in one tick.
 const TOPICS: usize = 4096;
+/// Ticks from one line about cut subscriptions to the next, at least: ten seconds. It is the clients
+/// that cause them.
+const QUIET: u64 = 100;
 /// Ticks from the end of a sweep over all topics to the next one: a second.
 const PAUSE: u64 = 10;
 
@@ -37,14 +40,16 @@ pub async fn tick(broker: Weak<Broker>) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut last, mut resume_at) = (None, 0);
+    let (mut cut, mut tell_at) = (0, 0);
     loop {
         interval.tick().await;
         let Some(broker) = broker.upgrade() else { return };
-        let cut = broker.shared.fanout.tick(broker.shared.budget.pressed());
-        if cut > 0 {
-            tracing::warn!(subscriptions = cut, "cut subscriptions that made no progress");
-        }
+        cut += broker.shared.fanout.tick(broker.shared.budget.pressed());
         let now = broker.shared.fanout.now();
+        if cut > 0 && now >= tell_at {
+            tracing::warn!(subscriptions = cut, "cut subscriptions that made no progress");
+            (cut, tell_at) = (0, now + QUIET);
+        }
         if now >= resume_at {
             last = sweep(&broker, last.as_ref(), now);
             if last.is_none() {
