@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::api::{self, Api, Logging, Phase};
+use crate::api::{self, Api, Phase};
 use crate::broker::{self, Broker};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
@@ -31,7 +31,7 @@ use crate::metrics::{Metrics, Readers};
 use crate::server::acceptor::Acceptor;
 use crate::server::connections::Connections;
 use crate::store::unix_nanos;
-use crate::telemetry::{Exporter, Signals};
+use crate::telemetry::{Exporter, Logging, Signals};
 use crate::topic::Retention;
 use crate::trace::{Operation, Recorder, Sampling, Span, Value};
 
@@ -48,7 +48,7 @@ pub struct Server {
     /// Where metrics and health are served.
     metrics: Option<(TcpListener, SocketAddr)>,
     exporter: Option<Exporter>,
-    logging: Option<Arc<dyn Logging>>,
+    logging: Option<Logging>,
 }
 
 /// How a server ended.
@@ -84,9 +84,16 @@ impl Server {
         Ok(Server { listener, address, config, broker, phase, metrics: endpoint, exporter, logging: None })
     }
 
-    /// The same server, through which the log of the process can be looked at and changed.
-    pub fn with_logging(self, logging: Arc<dyn Logging>) -> Self {
-        Server { logging: Some(logging), ..self }
+    /// Lets operators read and change the filter of this log through the API. Without it the API
+    /// says that there is none.
+    pub fn with_logging(mut self, logging: Logging) -> Self {
+        self.logging = Some(logging);
+        self
+    }
+
+    /// The log whose filter the API changes.
+    pub fn logging(&self) -> Option<&Logging> {
+        self.logging.as_ref()
     }
 
     /// Where it listens.
@@ -194,6 +201,17 @@ fn broker_options(config: &Config) -> broker::Options {
     }
 }
 
-fn api_options(config: &Config, logging: Option<Arc<dyn Logging>>) -> api::Options {
+fn api_options(config: &Config, logging: Option<Logging>) -> api::Options {
+    let logging = logging.map(|logging| Arc::new(logging) as Arc<dyn api::Logging>);
     api::Options { max_message_bytes: config.limits.max_message_bytes.bytes(), logging }
+}
+
+impl api::Logging for Logging {
+    fn filter(&self) -> String {
+        Logging::filter(self)
+    }
+
+    fn set_filter(&self, filter: &str) -> Result<()> {
+        Logging::set_filter(self, filter)
+    }
 }

@@ -1,45 +1,21 @@
-//! Logs, to standard error; and the push of traces and metrics over OTLP.
+//! What a server tells of itself.
+//!
+//! [`Logging`] is the log's filter as a running server sees it, and is there in any program that
+//! embeds one. `start` sets up the log of the `bugle` program itself, on standard error; a program
+//! that embeds the bus has its own way of logging, and can let the server change its filter all the
+//! same by making a [`Logging`] of its own. [`Exporter`] pushes traces and metrics over OTLP.
 
 mod exporter;
+mod logging;
+#[cfg(feature = "cli")]
+mod logs;
 mod otlp;
 mod spans;
 
 pub use exporter::Exporter;
+pub use logging::Logging;
+#[cfg(feature = "cli")]
+pub use logs::start;
 pub use otlp::Signals;
 
-#[cfg(feature = "cli")]
-use std::io::IsTerminal;
-
-#[cfg(feature = "cli")]
-use tracing_subscriber::EnvFilter;
-
-#[cfg(feature = "cli")]
-use crate::config::{Filter, Log};
-
-/// Starts logging as configured. Bugle's own lines follow `log.level`; of the libraries below only
-/// warnings are shown. Does nothing if the process logs already.
-#[cfg(feature = "cli")]
-pub fn start(log: &Log) {
-    let filter = match Filter::parse(&log.level) {
-        Some(filter) => {
-            let modules: String =
-                filter.modules.iter().map(|(name, level)| format!(",{name}={level}")).collect();
-            EnvFilter::new(format!("{},bugle={}{modules}", filter.others(), filter.level))
-        }
-        None => EnvFilter::new("warn,bugle=info"),
-    };
-    let pretty = match log.format {
-        "pretty" => true,
-        "json" => false,
-        _ => std::io::stderr().is_terminal(),
-    };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = if pretty {
-        builder.with_ansi(std::io::stderr().is_terminal()).try_init()
-    } else {
-        builder.json().flatten_event(true).try_init()
-    };
-    if let Err(error) = started {
-        tracing::debug!(%error, "logging was started before");
-    }
-}
+pub use crate::trace::TRACE_TARGET;

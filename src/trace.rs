@@ -27,6 +27,15 @@ use probes::Probes;
 use queue::Queue;
 use sampler::Sampler;
 
+/// The target of spans of `tracing` that say of which trace the work inside them is part: those have
+/// the fields `trace_id` (32 hex digits) and `span_id` (16), and the lines that are logged inside
+/// carry both.
+///
+/// Such spans are there whatever the filter says of lines, as long as their level is `info` or
+/// above: `tracing::info_span!(target: TRACE_TARGET, "call", trace_id = …, span_id = …)`. Where
+/// nothing is traced, make none; then the log costs nothing for it.
+pub const TRACE_TARGET: &str = "bugle::trace";
+
 /// Decides what is traced and takes the spans.
 pub struct Recorder {
     /// Spans go to an exporter; otherwise only probes see them.

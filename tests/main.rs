@@ -17,6 +17,7 @@ mod generated;
 mod health;
 mod listener;
 mod loads;
+mod logs;
 mod order;
 mod publishing;
 mod reflection;

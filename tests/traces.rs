@@ -92,7 +92,8 @@ async fn a_publish_with_two_subscribers_is_one_connected_set_of_spans() {
     let mut subscriptions: Vec<_> = feeds.iter().map(told).collect();
     let mut seen: Vec<_> =
         delivers.iter().map(|deliver| attribute(deliver, "bugle.subscription.id").unwrap()).collect();
-    (subscriptions.sort(), seen.sort());
+    subscriptions.sort();
+    seen.sort();
     assert_eq!(seen, subscriptions);
     assert_eq!(collector.resource("service.name").as_deref(), Some("bugle"));
 }

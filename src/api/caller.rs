@@ -7,6 +7,7 @@ use http::{HeaderMap, Request};
 
 use super::Peer;
 use crate::topic::TraceContext;
+use crate::trace::TRACE_TARGET;
 
 /// What is known of a call's other end.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +32,14 @@ impl Caller {
     /// The same caller of a stream that outlives what its metadata was about.
     pub fn without_context(self) -> Caller {
         Caller { context: None, tracestate: String::new(), ..self }
+    }
+
+    /// The span that has the log's lines say of which trace the work inside it is part.
+    pub fn log_span(&self) -> tracing::Span {
+        self.context.map_or_else(tracing::Span::none, |TraceContext { trace_id, span_id, .. }| {
+            let (trace_id, span_id) = (format!("{trace_id:032x}"), format!("{span_id:016x}"));
+            tracing::info_span!(target: TRACE_TARGET, "call", trace_id, span_id)
+        })
     }
 
     /// Whether its trace is recorded.

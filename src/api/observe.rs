@@ -48,13 +48,20 @@ pub struct Call {
     observer: Arc<Observer>,
     path: Option<PathAndQuery>,
     caller: Caller,
+    log_span: tracing::Span,
 }
 
 impl Call {
     /// The call that this request is.
     pub fn new<B>(observer: &Arc<Observer>, request: &Request<B>) -> Box<Call> {
         let (path, caller) = (request.uri().path_and_query().cloned(), Caller::of(request));
-        Box::new(Call { observer: observer.clone(), path, caller })
+        let log_span = caller.log_span();
+        Box::new(Call { observer: observer.clone(), path, caller, log_span })
+    }
+
+    /// Inside what this gives, the log's lines say of which trace the call is part.
+    pub fn enter(&self) -> tracing::span::Entered<'_> {
+        self.log_span.enter()
     }
 
     /// The answer, as far as its head tells.

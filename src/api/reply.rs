@@ -53,7 +53,10 @@ impl Future for Reply {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = match &mut self.state {
+        let Reply { state, call } = &mut *self;
+        let call = call.as_deref();
+        let _entered = call.map(Call::enter);
+        let response = match state {
             State::Ready(response) => match response.take() {
                 Some(response) => *response,
                 None => return Poll::Pending,
@@ -61,7 +64,7 @@ impl Future for Reply {
             State::Tonic(answer) => ready!(answer.as_mut().poll(cx))?.map(Body::Tonic),
             State::Deliveries(answer) => ready!(answer.as_mut().poll(cx)),
         };
-        if let Some(call) = self.call.take() {
+        if let Some(call) = call {
             call.answered(&response);
         }
         Poll::Ready(Ok(response))

@@ -12,13 +12,17 @@ use tokio::time::MissedTickBehavior;
 
 use super::Broker;
 use super::registry::Topic;
+use crate::error::Code;
 use crate::limits::TICK;
 use crate::store::{Log, unix_nanos};
-use crate::topic::{Broadcast, Fanout, Lag, Progress, State, TopicName};
+use crate::topic::{Broadcast, Fanout, Lag, Progress, State, TopicName, Who};
 use crate::trace::{Operation, Span, Value};
 
 /// Topics looked after in one tick.
 const TOPICS: usize = 4096;
+/// Ticks from one line about cut subscriptions to the next, at least: ten seconds. It is the clients
+/// that cause them.
+const QUIET: u64 = 100;
 /// Ticks from the end of a sweep over all topics to the next one: a second.
 const PAUSE: u64 = 10;
 
@@ -39,15 +43,19 @@ pub async fn tick(broker: Weak<Broker>) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut last, mut resume_at, mut others) = (None, 0, Others::default());
+    let (mut cut, mut tell_at) = (0, 0);
     loop {
         interval.tick().await;
         let Some(broker) = broker.upgrade() else { return };
-        let cut = broker.shared.fanout.tick(broker.shared.budget.pressed());
-        if !cut.is_empty() {
-            tell(&broker, &cut);
-        }
+        let stalled = broker.shared.fanout.tick(broker.shared.budget.pressed());
+        trace(&broker, &stalled);
         measure(&broker);
         let now = broker.shared.fanout.now();
+        cut += stalled.len();
+        if let Some(last) = stalled.last().filter(|_| now >= tell_at) {
+            tell(cut, last.who());
+            (cut, tell_at) = (0, now + QUIET);
+        }
         if now >= resume_at {
             last = sweep(&broker, last.as_ref(), now, &mut others);
             if last.is_none() {
@@ -100,25 +108,28 @@ fn measure(broker: &Broker) {
     state.subscriptions.set(broker.subscriptions() as u64);
 }
 
-/// Tells of subscriptions that were cut.
-fn tell(broker: &Broker, cut: &[Arc<Progress>]) {
+/// Counts and traces subscriptions that were cut.
+fn trace(broker: &Broker, cut: &[Arc<Progress>]) {
     broker.metrics.state().stalls.add(cut.len() as u64);
     for progress in cut {
         let (who, now) = (progress.who(), unix_nanos());
         let Some(context) = broker.recorder.event(Operation::Stall, now) else { continue };
         let span = Span::new(Operation::Stall, who.topic.clone(), context, now, now)
             .with("bugle.subscription.id", Value::Id(who.id))
-            .with_peer(who.peer);
+            .with_peer(who.peer)
+            .failed(Code::ResourceExhausted, "the subscription made no progress and was cut");
         broker.recorder.record(span);
     }
-    if let Some(first) = cut.first().map(|progress| progress.who()) {
-        let (topic, peer) = (first.topic.as_ref().map(ToString::to_string), first.peer);
-        tracing::warn!(
-            subscriptions = cut.len(),
-            first = %first.id,
-            topic,
-            ?peer,
-            "cut subscriptions that made no progress for delivery.stall_timeout"
-        );
-    }
+}
+
+/// Says in the log that so many subscriptions were cut, and which was the last.
+fn tell(cut: usize, last: &Who) {
+    let topic = last.topic.as_ref().map(ToString::to_string);
+    tracing::warn!(
+        subscriptions = cut,
+        last = %last.id,
+        topic,
+        peer = ?last.peer,
+        "cut subscriptions that made no progress for delivery.stall_timeout"
+    );
 }

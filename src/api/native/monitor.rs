@@ -65,7 +65,6 @@ impl Monitor for Native {
         let Logging { filter } = logging.ok_or_else(missing)?;
         let own = self.logging().map_err(status)?;
         own.set_filter(&filter).map_err(|error| status(error.under("logging")))?;
-        tracing::info!(filter, "what is logged was changed");
         Ok(Response::new(Logging { filter: own.filter() }))
     }
 }
