@@ -17,6 +17,7 @@ mod health;
 mod listener;
 mod loads;
 mod order;
+mod propagation;
 mod publishing;
 mod reflection;
 mod refusals;
