@@ -4,6 +4,10 @@
 //! [`Publisher`] that batches, [`Subscription`]s that reconnect and resume by themselves, and an
 //! [`Admin`]. Every refusal, and every failure of the network, comes back as
 //! [`crate::error::Error`] and says what to do. The command line and the examples stand on it.
+//!
+//! Where the application has installed an OpenTelemetry tracer provider before the client is made,
+//! or hands one in ([`ClientBuilder::tracer_provider`]), messages are traced from publish to
+//! process across the bus: see [`Delivery::context`].
 
 mod admin;
 mod backoff;
@@ -17,6 +21,7 @@ mod status;
 pub mod subscription;
 #[cfg(all(test, feature = "server"))]
 mod testing;
+mod trace;
 
 pub use admin::{Admin, Durability, NamespaceInfo, Retention, TopicInfo, TopicSettings};
 pub use backoff::Backoff;

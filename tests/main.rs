@@ -21,6 +21,7 @@ mod logs;
 mod metrics;
 mod order;
 mod probe;
+mod propagation;
 mod publishing;
 mod reflection;
 mod refusals;

@@ -174,7 +174,7 @@ mod tests {
 
     fn delivery(payload: &'static [u8]) -> Delivery {
         let message = Message::new(payload).with_key("k").with_attribute("colour", "red");
-        Delivery { message, position: Position::new(7, 42) }
+        Delivery::new(message, Position::new(7, 42))
     }
 
     #[test]

@@ -11,12 +11,14 @@ use super::options::ClientBuilder;
 use super::publisher::PublisherBuilder;
 use super::status;
 use super::subscription::SubscribeBuilder;
+use super::trace::{Spans, Trace};
 use crate::error::{Code, Error, Result};
 use crate::proto::v1::admin_client::AdminClient;
 use crate::proto::v1::bus_client::BusClient;
 use crate::topic::Namespace;
 
-/// A connection to a server; clones share it. It reconnects by itself when it is next used.
+/// A connection to a server; clones share it. It reconnects by itself when it is next used. Whether
+/// and by whom it is traced is settled when it is made: [`ClientBuilder::tracer_provider`].
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -28,6 +30,7 @@ struct Shared {
     uri: String,
     connect_timeout: Duration,
     response_bytes_max: usize,
+    trace: Option<Arc<Trace>>,
     line: Mutex<Line>,
 }
 
@@ -54,9 +57,10 @@ impl Client {
         uri: String,
         connect_timeout: Duration,
         response_bytes_max: usize,
+        trace: Option<Arc<Trace>>,
     ) -> Self {
         let line = Mutex::new(Line { channel, generation: 0 });
-        let shared = Shared { endpoint, uri, connect_timeout, response_bytes_max, line };
+        let shared = Shared { endpoint, uri, connect_timeout, response_bytes_max, trace, line };
         Client { shared: Arc::new(shared), namespace: Arc::from(Namespace::DEFAULT) }
     }
 
@@ -114,6 +118,16 @@ impl Client {
             line.channel = self.shared.endpoint.connect_lazy();
             line.generation += 1;
         }
+    }
+
+    /// What makes the spans for its own namespace; `None` where nothing is traced.
+    pub(super) fn spans(&self) -> Option<Spans> {
+        self.shared.trace.clone().map(|trace| Spans::new(trace, Arc::clone(&self.namespace)))
+    }
+
+    /// The same for another namespace.
+    pub(super) fn spans_in(&self, namespace: &str) -> Option<Spans> {
+        self.shared.trace.clone().map(|trace| Spans::new(trace, Arc::from(namespace)))
     }
 
     pub(super) fn error(&self, status: tonic::Status) -> Error {
