@@ -16,6 +16,7 @@ mod generated;
 mod health;
 mod listener;
 mod loads;
+mod monitor;
 mod order;
 mod publishing;
 mod reflection;

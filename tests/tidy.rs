@@ -61,7 +61,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
 ];
 
 /// Crates that only some modules may name.
-const CRATES: [(&str, &[&str]); 10] = [
+const CRATES: [(&str, &[&str]); 12] = [
     ("tonic", &["api", "client", "proto", "server"]),
     ("tonic_types", &["api", "client", "proto", "server"]),
     ("tonic_prost", &["api", "client", "proto", "server"]),
@@ -72,6 +72,8 @@ const CRATES: [(&str, &[&str]); 10] = [
     ("hyper", &["api", "server"]),
     ("hyper_util", &["client", "server"]),
     ("clap", &["cli", "main"]),
+    ("crossterm", &["cli"]),
+    ("unicode_width", &["cli"]),
 ];
 
 struct Source {

@@ -45,10 +45,12 @@ impl Terminal {
         Ok(terminal)
     }
 
-    /// Columns and rows.
+    /// Columns and rows; those of old for a terminal that does not know.
     pub(super) fn size(&self) -> Result<(usize, usize)> {
-        let (width, height) = size().map_err(broken)?;
-        Ok((width.into(), height.into()))
+        match size().map_err(broken)? {
+            (0, _) | (_, 0) => Ok((80, 24)),
+            (width, height) => Ok((width.into(), height.into())),
+        }
     }
 
     /// Draws a screen over the one before it, in one write and so without flicker.
