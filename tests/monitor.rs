@@ -1,15 +1,15 @@
 //! Looking into a running server: `bugle top`, `trace`, `log` and `health`, the real program.
 
-mod front;
 mod screen;
+mod unwell;
 
 use bugle::client::Client;
+use rustix::process::Signal;
 use serde_json::Value;
 use tonic_health::ServingStatus;
 
 use crate::cli::{bugle, nobody, run};
-use crate::support::{Running, config};
-use front::monitored;
+use crate::support::{Process, Running, config};
 use screen::Screen;
 
 async fn json(address: std::net::SocketAddr, arguments: &[&str]) -> Value {
@@ -24,7 +24,7 @@ async fn client(address: std::net::SocketAddr) -> Client {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_probe_is_followed_to_each_of_our_own_subscriptions() {
-    let server = monitored().await;
+    let server = Running::start(config()).await;
     let found = json(server.address, &["trace", "orders", "--subscribers", "3", "--json"]).await;
     assert_eq!((&found["topic"], &found["subscriptions"]), (&"default/orders".into(), &3.into()));
     assert_eq!((&found["reached"], &found["missing"]), (&3.into(), &Value::Array(Vec::new())));
@@ -43,7 +43,7 @@ async fn a_probe_is_followed_to_each_of_our_own_subscriptions() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trace_is_a_picture_with_a_row_for_each_step() {
-    let server = monitored().await;
+    let server = Running::start(config()).await;
     let _theirs = client(server.address).await.subscribe("orders").open().await.unwrap();
     let (text, error, code) = run(server.address, &["trace", "orders", "--subscribers", "1"]).await;
     assert_eq!((code, error.as_str()), (0, ""));
@@ -64,7 +64,7 @@ async fn a_trace_is_a_picture_with_a_row_for_each_step() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_probe_for_nobody_is_told_in_words() {
-    let server = monitored().await;
+    let server = Running::start(config()).await;
     let (text, _, code) = run(server.address, &["trace", "orders", "--subscribers", "0"]).await;
     assert!(code == 0 && text.contains("nobody is subscribed to default/orders"), "{text}");
     let (_, error, code) = run(server.address, &["trace", "-n", "nowhere", "orders"]).await;
@@ -73,7 +73,7 @@ async fn a_probe_for_nobody_is_told_in_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rates_are_those_of_what_is_published() {
-    let server = monitored().await;
+    let server = Running::start(config()).await;
     let client = client(server.address).await;
     client.publish("orders.quiet", "x").await.unwrap();
     client.publish("orders.busy", "x").await.unwrap();
@@ -96,7 +96,7 @@ async fn rates_are_those_of_what_is_published() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_terminal_top_is_a_table() {
-    let server = monitored().await;
+    let server = Running::start(config()).await;
     let (client, address) = (client(server.address).await, server.address);
     client.admin().create_namespace("staging").await.unwrap();
     client.publish("orders", "x").await.unwrap();
@@ -114,7 +114,7 @@ async fn without_a_terminal_top_is_a_table() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_live_view_shows_what_keys_ask_for_and_gives_the_terminal_back() {
-    let server = monitored().await;
+    let server = Running::start(config()).await;
     let client = client(server.address).await;
     let _theirs = client.subscribe("orders").open().await.unwrap();
     client.publish("orders", "x").await.unwrap();
@@ -122,16 +122,16 @@ async fn the_live_view_shows_what_keys_ask_for_and_gives_the_terminal_back() {
     let address = server.address;
     let looked = tokio::task::spawn_blocking(move || {
         let mut screen = Screen::start(&mut bugle(address, &["top", "--interval", "100ms"]));
-        screen.shows("2 topics by rate");
+        screen.shows("2 topics of default by rate");
         screen.press("n");
-        screen.shows("2 topics by name");
+        screen.shows("2 topics of default by name");
         screen.press("/ord");
-        screen.shows("1 topic by name");
+        screen.shows("1 topic of default by name");
         screen.press("\r\r");
         screen.shows(": 1 subscription");
         screen.shows("127.0.0.1:");
         screen.press("\x1b");
-        screen.shows("1 topic by name");
+        screen.shows("1 topic of default by name");
         screen.press("q");
         screen.ended()
     });
@@ -140,13 +140,13 @@ async fn the_live_view_shows_what_keys_ask_for_and_gives_the_terminal_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_gives_the_terminal_back_too() {
-    let server = monitored().await;
+    let server = Running::start(config()).await;
     let address = server.address;
     let looked = tokio::task::spawn_blocking(move || {
         let mut screen = Screen::start(&mut bugle(address, &["top"]));
         screen.shows("0 topics");
         let process = rustix::process::Pid::from_child(&screen.child);
-        rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+        rustix::process::kill_process(process, Signal::TERM).unwrap();
         screen.ended()
     });
     assert_eq!(looked.await.unwrap(), (Some(0), true));
@@ -154,31 +154,34 @@ async fn a_signal_gives_the_terminal_back_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_live_view_outlives_the_server() {
-    let server = monitored().await;
-    let address = server.address;
-    let (stop, stopped) = tokio::sync::oneshot::channel();
     let looked = tokio::task::spawn_blocking(move || {
+        let (mut server, address) = Process::serve(&[]);
         let mut screen = Screen::start(&mut bugle(address, &["top", "--interval", "100ms"]));
         screen.shows("serving");
-        stop.send(()).unwrap();
+        server.signal(Signal::STOP);
         screen.shows("NO ANSWER for");
+        server.signal(Signal::CONT);
+        screen.shows("serving");
+        server.child.kill().unwrap();
+        screen.shows("NO ANSWER for");
+        screen.shows("no server answers");
         screen.press("q");
         screen.ended()
     });
-    stopped.await.unwrap();
-    server.vanish().await;
     assert_eq!(looked.await.unwrap(), (Some(0), true));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_logs_are_told_and_changed() {
-    let server = monitored().await;
-    let address = server.address;
+    let (_server, address) = Process::serve(&["--log-level", "info"]);
     assert_eq!(run(address, &["log"]).await.0, "info\n");
     assert_eq!(run(address, &["log", "info,bugle::broker=debug"]).await.0, "info,bugle::broker=debug\n");
     assert_eq!(run(address, &["log"]).await.0, "info,bugle::broker=debug\n");
     let (_, error, code) = run(address, &["log", "loud"]).await;
-    assert!(code == 1 && error.contains("loud"), "{error}");
+    assert!(code == 1 && error.contains("has to be a level"), "{error}");
+    let embedded = Running::start(config()).await;
+    let (_, error, code) = run(embedded.address, &["log"]).await;
+    assert!(code == 1 && error.contains("the program that embeds it"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,7 +195,7 @@ async fn health_is_told_by_a_word_and_by_the_exit_code() {
     let (text, error, code) = run(address, &["health", "bugle.v1.Nothing"]).await;
     assert_eq!((text.as_str(), code), ("SERVICE_UNKNOWN\n", 1));
     assert!(error.contains("has no service \"bugle.v1.Nothing\""), "{error}");
-    let (drains, _server) = front::health(ServingStatus::NotServing).await;
+    let (drains, _server) = unwell::health(ServingStatus::NotServing).await;
     let (text, error, code) = run(drains, &["health"]).await;
     assert_eq!((text.as_str(), code), ("NOT_SERVING\n", 1));
     assert!(error.contains("takes no work"), "{error}");

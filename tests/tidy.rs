@@ -72,7 +72,7 @@ const CRATES: [(&str, &[&str]); 12] = [
     ("hyper", &["api", "server"]),
     ("hyper_util", &["client", "server"]),
     ("clap", &["cli", "main"]),
-    ("crossterm", &["cli"]),
+    ("crossterm", &["cli", "telemetry"]),
     ("unicode_width", &["cli"]),
 ];
 

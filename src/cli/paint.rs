@@ -155,6 +155,23 @@ pub(super) fn cut(text: &str, width: usize) -> String {
     kept
 }
 
+/// The text in at most so many columns, with its beginning and its end: names are often told apart
+/// by either.
+pub(super) fn squeezed(text: &str, width: usize) -> String {
+    if columns(text) <= width || width < 3 {
+        return cut(text, width);
+    }
+    let mut end = String::new();
+    for letter in text.chars().rev() {
+        end.insert(0, letter);
+        if columns(&end) > (width - 1) / 2 {
+            end.remove(0);
+            break;
+        }
+    }
+    cut(text, width - columns(&end)) + &end
+}
+
 /// A bar of this part (0 to 1) of so many columns, to an eighth of a column.
 pub(super) fn bar(part: f64, width: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
@@ -177,6 +194,15 @@ mod tests {
             assert_eq!(cut.text(), text, "{width}");
             assert!(cut.width() <= width);
         }
+    }
+
+    #[test]
+    fn a_long_name_keeps_both_ends() {
+        for (width, text) in [(99, "orders.eu/paid"), (9, "orde…paid"), (8, "orde…aid"), (2, "o…"), (0, "")]
+        {
+            assert_eq!(squeezed("orders.eu/paid", width), text);
+        }
+        assert_eq!(squeezed("注文注文", 7), "注文…文");
     }
 
     #[test]

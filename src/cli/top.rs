@@ -106,7 +106,7 @@ pub(super) async fn run(args: TopArgs) -> Result<()> {
             summary: figures::summary(Some(&server), &now),
             rows,
             more: listed.more,
-            several: source.all_namespaces(),
+            several: source.namespace().is_none(),
         };
         return match args.json {
             true => output::print_json(&plain::object(&figures)),
@@ -115,6 +115,6 @@ pub(super) async fn run(args: TopArgs) -> Result<()> {
     }
     let state = State::new(args.prefix, args.sort, args.reverse);
     let first = (Instant::now(), server, topics);
-    let model = Model::new(source.uri(), source.all_namespaces(), state, args.interval, first);
+    let model = Model::new((source.uri(), source.namespace()), state, args.interval, first);
     live::run(&source, model, args.interval, ink).await
 }

@@ -74,12 +74,14 @@ pub(super) struct Findings {
 pub(super) async fn run(args: TraceArgs) -> Result<()> {
     let client = args.target.connect_for(&args.topic).await?;
     let mut listeners = Listeners::open(&client, &args.topic, args.subscribers.into()).await?;
+    let quick = clock(&client).await?;
     let (sent, sent_time) = (Instant::now(), SystemTime::now());
     let probe = listeners.during(client.monitor().trace_topic(&args.topic, args.wait)).await?;
-    let clock = Clock::estimate(sent_time, sent.elapsed(), probe.accepted, probe.answered);
+    let clock = Clock::estimate(sent_time, sent.elapsed(), probe.accepted, probe.answered).or(quick);
     listeners.settle(&probe).await;
     let behind = behind(&client, &args.topic, &probe).await;
-    let own = listeners.arrivals(&probe, |at| clock.since_accepted(at.duration_since(sent)));
+    let own =
+        listeners.arrivals(&probe, |at| clock.between(probe.accepted, sent_time + at.duration_since(sent)));
     let findings = Findings {
         topic: format!("{}/{}", client.namespace(), args.topic),
         wait: args.wait,
@@ -98,6 +100,24 @@ pub(super) async fn run(args: TraceArgs) -> Result<()> {
     let lines: Vec<_> = report::lines(&findings, width).iter().map(|line| line.painted(ink)).collect();
     output::print(&lines.join("\n"))
 }
+
+/// What the server's clock says, from some quick calls: the probe's own may be held up on its way.
+async fn clock(client: &Client) -> Result<Clock> {
+    let mut best = question(client).await?;
+    for _ in 1..CLOCK_QUESTIONS {
+        best = best.or(question(client).await?);
+    }
+    Ok(best)
+}
+
+async fn question(client: &Client) -> Result<Clock> {
+    let (sent, sent_time) = (Instant::now(), SystemTime::now());
+    let time = client.monitor().get_server().await?.time;
+    Ok(Clock::estimate(sent_time, sent.elapsed(), time, time))
+}
+
+/// Questions for the server's clock.
+const CLOCK_QUESTIONS: usize = 8;
 
 /// Columns where there is no terminal to ask.
 const WIDTH: usize = 100;

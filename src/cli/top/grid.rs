@@ -4,7 +4,7 @@
 //! table, those of the highest rank first.
 
 use crate::cli::output::columns;
-use crate::cli::paint::{Line, Style, cut};
+use crate::cli::paint::{Line, Style, cut, squeezed};
 
 const GAP: usize = 2;
 
@@ -53,7 +53,7 @@ impl Grid {
         let mut line = Line::default();
         for (place, (at, width, align)) in self.kept.iter().enumerate() {
             let Some((text, style)) = cells.get(*at) else { continue };
-            let text = cut(text, *width);
+            let text = if *at == 0 { squeezed(text, *width) } else { cut(text, *width) };
             let blank = " ".repeat(width - columns(&text));
             if place > 0 {
                 line.push(" ".repeat(GAP), Style::Plain);
@@ -85,10 +85,10 @@ mod tests {
 
     #[test]
     fn columns_leave_a_narrow_screen_by_their_rank() {
-        assert_eq!(line(22, "orders"), "orde…    12   345  █  ");
+        assert_eq!(line(22, "orders"), "or…rs    12   345  █  ");
         assert_eq!(line(21, "orders"), "orders    12  █  ");
         assert_eq!(line(12, "orders"), "orders    12");
-        assert_eq!(line(3, "orders"), "orde…    12", "a screen for nobody");
+        assert_eq!(line(3, "orders"), "or…rs    12", "a screen for nobody");
     }
 
     #[test]

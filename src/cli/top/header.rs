@@ -39,8 +39,12 @@ fn resources(summary: &Summary) -> Line {
     let (used, budget) = (info.memory_used_bytes, info.memory_budget_bytes);
     let part = if budget > 0 { used as f64 / budget as f64 } else { 0.0 };
     let style = if part >= FULL { Style::Warning } else { Style::Good };
-    let memory = format!("{} of {} ", units::bytes(used), units::bytes(budget));
-    let line = named(named(Line::default(), "cpu", cores), "memory", memory).and(bar(part, BAR), style);
+    let memory = format!("{} of {}", units::bytes(used), units::bytes(budget));
+    let mut line = named(named(Line::default(), "cpu", cores), "memory", memory);
+    let bar = bar(part, BAR);
+    if !bar.is_empty() {
+        line.push(format!(" {bar}"), style);
+    }
     let line = named(line, "pinned", units::bytes(info.memory_pinned_bytes));
     named(line, "resident", info.resident_bytes.map_or("-".to_owned(), units::bytes))
 }

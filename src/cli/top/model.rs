@@ -19,7 +19,8 @@ const LATE: Duration = Duration::from_secs(2);
 /// See the module.
 pub(super) struct Model {
     pub(super) uri: String,
-    pub(super) several: bool,
+    /// Whose topics are listed; `None` for those of all namespaces.
+    pub(super) namespace: Option<String>,
     pub(super) state: State,
     pub(super) summary: Summary,
     /// The topics as they are shown.
@@ -51,15 +52,14 @@ pub(super) enum Answered {
 impl Model {
     /// Begins with a first sample.
     pub(super) fn new(
-        uri: &str,
-        several: bool,
+        (uri, namespace): (&str, Option<&str>),
         state: State,
         interval: Duration,
         (at, server, topics): (Instant, ServerInfo, Topics),
     ) -> Self {
         let mut model = Model {
             uri: uri.to_owned(),
-            several,
+            namespace: namespace.map(str::to_owned),
             state,
             summary: figures::summary(None, &server),
             rows: Vec::new(),

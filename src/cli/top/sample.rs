@@ -53,9 +53,9 @@ impl Source {
         self.client.uri()
     }
 
-    /// Whether topics of several namespaces are listed.
-    pub(super) fn all_namespaces(&self) -> bool {
-        self.all_namespaces
+    /// Whose topics are listed; `None` for those of all namespaces.
+    pub(super) fn namespace(&self) -> Option<&str> {
+        (!self.all_namespaces).then(|| self.client.namespace())
     }
 
     /// The server as a whole.

@@ -25,7 +25,7 @@ pub(super) fn lines(model: &mut Model, width: usize, height: usize, now: Instant
     model.fit(visible);
     let mut lines = head(model, header, now);
     lines.extend(match &model.state.page {
-        Page::Topics => topics::lines(&model.rows, &model.state, model.several, width, visible),
+        Page::Topics => topics::lines(&model.rows, &model.state, model.namespace.is_none(), width, visible),
         Page::Subscriptions(name) => {
             let states = model.subscriptions.as_ref();
             let clock = model.summary.info.time;
@@ -62,7 +62,8 @@ fn shown(model: &Model) -> Line {
     if let Page::Topics = state.page {
         let of = if count == 1 { "topic" } else { "topics" };
         let order = if state.reverse { ", reversed" } else { "" };
-        line = line.and(format!("{count} {of} by {sort}{order}"), Style::Plain);
+        let whose = model.namespace.as_deref().unwrap_or("all namespaces");
+        line = line.and(format!("{count} {of} of {whose} by {sort}{order}"), Style::Plain);
         if !state.filter.is_empty() {
             line = line.and(format!("   names from {:?} on", state.filter), Style::Own);
         }
@@ -118,7 +119,7 @@ mod tests {
 
     fn model(begin: Instant) -> Model {
         let first = (begin, server(10), topics(begin, 0));
-        Model::new("http://x", false, State::new(String::new(), Sort::Rate, false), SECOND, first)
+        Model::new(("http://x", Some("default")), State::new(String::new(), Sort::Rate, false), SECOND, first)
     }
 
     fn press(model: &mut Model, keys: &[KeyCode]) {
@@ -142,7 +143,7 @@ mod tests {
         let screen = texts(&mut model, 80, 24, at);
         assert_eq!(screen.len(), 24);
         assert!(screen[0].starts_with("bugle 0.1.0 at http://x"), "{screen:#?}");
-        assert_eq!(screen[5], "30 topics by rate");
+        assert_eq!(screen[5], "30 topics of default by rate");
         assert!(screen[6].starts_with("TOPIC") && screen[6].contains("IN/s▾"), "{screen:#?}");
         assert!(screen[7].starts_with("orders.0") && screen[7].contains(" 300 "), "{screen:#?}");
         assert!(screen[22].starts_with("orders.15"), "{screen:#?}");
@@ -189,7 +190,7 @@ mod tests {
         let mut model = model(now);
         press(&mut model, &"/orders.2".chars().map(KeyCode::Char).collect::<Vec<_>>());
         let screen = texts(&mut model, 80, 24, now);
-        assert_eq!(screen[5], "11 topics by rate   names from \"orders.2\" on");
+        assert_eq!(screen[5], "11 topics of default by rate   names from \"orders.2\" on");
         assert!(screen[23].starts_with("/orders.2▏"), "{screen:#?}");
     }
 
@@ -199,8 +200,11 @@ mod tests {
         let listed = vec![Listed { at: now, info: TopicInfo { subscriptions: 0, ..info("a", 5) } }];
         let first = (now, server(1), Topics { listed, more: true });
         let state = State::new(String::new(), Sort::Name, true);
-        let mut model = Model::new("http://x", false, state, SECOND, first);
+        let mut model = Model::new(("http://x", None), state, SECOND, first);
         let text = &texts(&mut model, 100, 24, now)[5];
-        assert_eq!(text, "1 topic by name, reversed   there are more than 10000: choose some with /");
+        assert_eq!(
+            text,
+            "1 topic of all namespaces by name, reversed   there are more than 10000: choose some with /"
+        );
     }
 }

@@ -1,17 +1,18 @@
 //! What the server's clock says, as far as it can be told from here.
 //!
-//! The call took some time here, and the server says how much of it was its own; the rest was the
-//! way there and back. Half of that is taken for the way there, which can be wrong by that half.
+//! A call took some time here, and the server says how much of it was its own; the rest was the way
+//! there and back. Half of that is taken for the way there, which can be wrong by that half. So of
+//! several calls the quickest is believed.
 
 use std::time::{Duration, SystemTime};
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Clock {
-    /// From sending to acceptance.
-    way: Duration,
     /// The server's clock less ours, nanoseconds.
     pub(super) ahead_nano: i64,
+    /// How wrong that can be, one way or the other.
+    pub(super) uncertainty: Duration,
 }
 
 impl Clock {
@@ -25,17 +26,17 @@ impl Clock {
     ) -> Self {
         let served = answered.duration_since(accepted).unwrap_or_default();
         let way = waited.saturating_sub(served) / 2;
-        Clock { way, ahead_nano: between(sent + way, accepted) }
+        Clock { ahead_nano: between(sent + way, accepted), uncertainty: way }
     }
 
-    /// How wrong it can be, one way or the other.
-    pub(super) fn uncertainty(&self) -> Duration {
-        self.way
+    /// Whichever is less uncertain.
+    pub(super) fn or(self, other: Self) -> Self {
+        if other.uncertainty < self.uncertainty { other } else { self }
     }
 
-    /// Nanoseconds from acceptance to what happened here so long after sending.
-    pub(super) fn since_accepted(&self, since_sent: Duration) -> i64 {
-        nano(since_sent) - nano(self.way)
+    /// Nanoseconds from one time, by the server's clock, to another, by ours.
+    pub(super) fn between(&self, theirs: SystemTime, ours: SystemTime) -> i64 {
+        between(theirs, ours) + self.ahead_nano
     }
 }
 
@@ -63,22 +64,24 @@ mod tests {
     fn what_happened_here_is_put_on_the_servers_clock() {
         // The server's clock is 500 µs ahead, each way takes 40 µs and the service 1,000 µs.
         let clock = Clock::estimate(at(0), Duration::from_micros(1080), at(540), at(1540));
-        assert_eq!((clock.ahead_nano, clock.uncertainty()), (500_000, Duration::from_micros(40)));
-        assert_eq!(clock.since_accepted(Duration::from_micros(40)), 0);
-        assert_eq!(clock.since_accepted(Duration::from_micros(300)), 260_000);
+        assert_eq!(clock, Clock { ahead_nano: 500_000, uncertainty: Duration::from_micros(40) });
+        assert_eq!(clock.between(at(540), at(40)), 0);
+        assert_eq!(clock.between(at(540), at(300)), 260_000);
     }
 
     #[test]
-    fn a_clock_that_is_behind_is_told_too() {
-        let clock = Clock::estimate(at(900), Duration::from_micros(20), at(100), at(110));
-        assert_eq!((clock.ahead_nano, clock.uncertainty()), (-805_000, Duration::from_micros(5)));
+    fn the_quickest_call_is_believed() {
+        let slow = Clock::estimate(at(0), Duration::from_micros(100), at(90), at(90));
+        let quick = Clock::estimate(at(900), Duration::from_micros(20), at(100), at(110));
+        assert_eq!(quick, Clock { ahead_nano: -805_000, uncertainty: Duration::from_micros(5) });
+        assert_eq!((slow.or(quick), quick.or(slow)), (quick, quick));
     }
 
     #[test]
     fn a_clock_that_was_set_meanwhile_makes_no_nonsense() {
         let clock = Clock::estimate(at(0), Duration::from_micros(10), at(500), at(100));
-        assert_eq!(clock.uncertainty(), Duration::from_micros(5));
+        assert_eq!(clock.uncertainty, Duration::from_micros(5));
         let clock = Clock::estimate(at(0), Duration::from_micros(10), at(0), at(900));
-        assert_eq!(clock.uncertainty(), Duration::ZERO);
+        assert_eq!(clock.uncertainty, Duration::ZERO);
     }
 }

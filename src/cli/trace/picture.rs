@@ -3,7 +3,7 @@
 
 use super::timeline::{Step, Timeline, Who};
 use crate::cli::output::columns;
-use crate::cli::paint::{Line, Style, cut};
+use crate::cli::paint::{Line, Style, squeezed};
 
 /// Subscriptions of others that are shown; the JSON has all of them.
 const OTHERS_MAX: usize = 20;
@@ -17,7 +17,7 @@ pub(super) fn lines(timeline: &Timeline, width: usize) -> Vec<Line> {
     let (steps, hidden) = shown(&timeline.steps);
     let whole = steps.iter().map(|step| step.at).max().unwrap_or_default().max(1);
     let offsets: Vec<_> = steps.iter().map(|step| micros(step.at)).collect();
-    let names: Vec<_> = steps.iter().map(|step| cut(&step.who.to_string(), WHO_MAX)).collect();
+    let names: Vec<_> = steps.iter().map(|step| squeezed(&step.who.to_string(), WHO_MAX)).collect();
     let widest = |texts: &[String]| texts.iter().map(|text| columns(text)).max().unwrap_or_default();
     let (offset_width, name_width) = (widest(&offsets), widest(&names));
     let axis = width.saturating_sub(offset_width + name_width + 17).max(AXIS_MIN);

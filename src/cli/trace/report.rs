@@ -68,7 +68,7 @@ fn clock(findings: &Findings) -> String {
     let ahead = findings.clock.ahead_nano;
     let direction = if ahead < 0 { "behind" } else { "ahead of" };
     let apart = distance(Duration::from_nanos(ahead.unsigned_abs()));
-    let uncertainty = distance(findings.clock.uncertainty());
+    let uncertainty = distance(findings.clock.uncertainty);
     format!("the server's is {apart} {direction} this machine's, ±{uncertainty}; so are times of `received`")
 }
 
@@ -138,7 +138,7 @@ pub(super) fn object(findings: &Findings) -> Value {
         "deliveries": whose.iter().map(subscription).collect::<Vec<_>>(),
         "missing": missing.collect::<Vec<_>>(),
         "clock_ahead_us": micros(clock.ahead_nano),
-        "clock_uncertainty_us": clock.uncertainty().as_secs_f64() * 1e6,
+        "clock_uncertainty_us": clock.uncertainty.as_secs_f64() * 1e6,
     })
 }
 
