@@ -26,7 +26,8 @@ pub(super) struct HealthArgs {
 
 const AFTER_HELP: &str = "\
 Prints SERVING, NOT_SERVING (it starts, or it is about to end) or SERVICE_UNKNOWN.
-Any server that offers grpc.health.v1 can be asked.
+Any server that offers grpc.health.v1 can be asked. A bugle server that drains says NOT_SERVING to
+whoever is connected, and takes no new connection: asked by this command, no server answers.
 
 Exit codes:
   0    SERVING

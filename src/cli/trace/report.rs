@@ -138,7 +138,7 @@ pub(super) fn object(findings: &Findings) -> Value {
         "deliveries": whose.iter().map(subscription).collect::<Vec<_>>(),
         "missing": missing.collect::<Vec<_>>(),
         "clock_ahead_us": micros(clock.ahead_nano),
-        "clock_uncertainty_us": clock.uncertainty.as_secs_f64() * 1e6,
+        "clock_uncertainty_us": clock.uncertainty.as_nanos() as f64 / 1e3,
     })
 }
 
