@@ -19,6 +19,7 @@ mod listener;
 mod loads;
 mod logs;
 mod metrics;
+mod monitor;
 mod order;
 mod probe;
 mod propagation;

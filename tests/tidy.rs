@@ -76,7 +76,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
 ];
 
 /// Crates that only some modules may name.
-const CRATES: [(&str, &[&str]); 16] = [
+const CRATES: [(&str, &[&str]); 17] = [
     ("tonic", &["api", "client", "proto", "server"]),
     ("tonic_types", &["api", "client", "proto", "server"]),
     ("tonic_prost", &["api", "client", "proto", "server"]),
@@ -88,6 +88,7 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("hyper_util", &["client", "server"]),
     ("clap", &["cli", "main"]),
     ("crossterm", &["cli", "telemetry"]),
+    ("unicode_width", &["cli"]),
     ("opentelemetry", &["client", "metrics", "telemetry"]),
     ("opentelemetry_sdk", &["metrics", "telemetry"]),
     ("opentelemetry_otlp", &["telemetry"]),

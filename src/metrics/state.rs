@@ -3,8 +3,8 @@
 //! Gauges that would cost a look at everything (lag, memory by topic) are set by the broker's sweep,
 //! about once a second, so that reading the metrics costs the bus nothing.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::traffic::{Topics, Traffic};
