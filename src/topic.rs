@@ -15,6 +15,7 @@ mod name;
 mod position;
 mod progress;
 mod reader;
+mod readers;
 pub mod record;
 mod retention;
 mod start;

@@ -8,25 +8,22 @@
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use slab::Slab;
-use smallvec::SmallVec;
-
 use super::batch::Batch;
 use super::fanout::{Channel, Fanout};
-use super::log::{Appended, Log, NoRoom, Past, Read, Run};
+use super::log::{Appended, Log, NoRoom, Past, Read, Run as LogRun};
 use super::position::Position;
 use super::progress::Progress;
+use super::readers::{Readers, Run};
 use super::start::{Found, Start};
-use super::trace::{FannedOut, Fanning, FanningOut};
+use super::trace::{FannedOut, Fanning};
 use crate::error::Result;
-use crate::limits::FANOUT_INLINE_MAX;
 use crate::sync::{Arc, Mutex, lock};
 
 /// What a poll of a reader can find.
 #[derive(Debug)]
 pub enum Next {
     /// Records from the cursor on.
-    Run(Run),
+    Run(LogRun),
     /// Retention has overtaken the cursor; the oldest message that can be read is this one.
     Behind(u64),
     /// Nothing is left to read; the newest message has this sequence.
@@ -87,40 +84,14 @@ pub struct Broadcast {
 
 struct Inner {
     log: Log,
-    readers: Slab<Place>,
-    waiting: usize,
-    pass: Pass,
-    /// Traced batches whose readers are being woken; mostly none.
-    fanning: Option<Box<FanningOut>>,
+    readers: Readers,
     end: Option<End>,
 }
-
-/// A reader's place in the channel.
-struct Place {
-    /// Its waker, while it waits.
-    waker: Option<Waker>,
-    /// The next sequence it wants, as of its last look.
-    cursor: u64,
-    progress: Arc<Progress>,
-}
-
-/// How far the scheduler has come with waking this channel's readers.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Pass {
-    /// It has nothing to do here.
-    Idle,
-    /// The channel is in its queue, and places before `at` are done; `again` when something was
-    /// appended since.
-    Running { at: usize, again: bool },
-}
-
-type Wakers = SmallVec<[Waker; FANOUT_INLINE_MAX]>;
 
 impl Broadcast {
     /// A channel over a log, whose larger fan-outs are the scheduler's.
     pub fn new(log: Log, fanout: Arc<Fanout<Broadcast>>) -> Arc<Broadcast> {
-        let (readers, pass, fanning) = (Slab::new(), Pass::Idle, None);
-        let inner = Inner { log, readers, waiting: 0, pass, fanning, end: None };
+        let inner = Inner { log, readers: Readers::new(), end: None };
         Arc::new(Broadcast { inner: Mutex::new(inner), fanout })
     }
 
@@ -148,8 +119,8 @@ impl Broadcast {
 
     /// Wakes the waiting readers: a few at once, many through the scheduler.
     fn notify(this: &Arc<Broadcast>, mut inner: crate::sync::MutexGuard<'_, Inner>, traced: Option<Fanning>) {
-        if inner.waiting == 0 || inner.readers.len() <= FANOUT_INLINE_MAX {
-            let wakers = inner.take_wakers(0, usize::MAX).0;
+        if inner.readers.are_few() {
+            let wakers = inner.readers.take_all();
             drop(inner);
             let woken = wakers.len();
             wakers.into_iter().for_each(Waker::wake);
@@ -158,14 +129,9 @@ impl Broadcast {
             }
             return;
         }
-        let untold = traced.and_then(|traced| inner.fan_out(traced));
-        let is_running = inner.pass != Pass::Idle;
-        inner.pass = match inner.pass {
-            Pass::Idle => Pass::Running { at: 0, again: false },
-            Pass::Running { at, .. } => Pass::Running { at, again: true },
-        };
+        let (begins, untold) = inner.readers.begin_pass(traced);
         drop(inner);
-        if !is_running {
+        if begins {
             this.fanout.submit(this.clone());
         }
         if let Some(traced) = untold {
@@ -189,7 +155,7 @@ impl Broadcast {
     /// Closes the channel if it has neither readers nor messages; what is to be remembered of it.
     pub fn close_if_idle(&self) -> Option<Past> {
         let mut inner = lock(&self.inner);
-        let idle = inner.end.is_none() && inner.readers.is_empty() && inner.log.oldest_time().is_none();
+        let idle = inner.end.is_none() && inner.readers.len() == 0 && inner.log.oldest_time().is_none();
         idle.then(|| {
             inner.end = Some(End::Closed);
             inner.log.past()
@@ -210,7 +176,7 @@ impl Broadcast {
     pub fn state(&self, now: u64) -> State {
         let mut inner = lock(&self.inner);
         let (readers, bytes, next) = (inner.readers.len(), inner.log.bytes(), inner.log.next());
-        let slowest = inner.readers.iter().map(|(_, place)| place.cursor).min().unwrap_or(next);
+        let slowest = inner.readers.slowest().unwrap_or(next);
         let messages = next.saturating_sub(slowest);
         let first = slowest.max(inner.log.start());
         let since = if messages > 0 { inner.log.time_before(first + 1) } else { None };
@@ -221,8 +187,7 @@ impl Broadcast {
     /// All readers, in no order, each with the next sequence it wants; and that of the next message.
     pub fn list(&self) -> (Vec<(Arc<Progress>, u64)>, u64) {
         let inner = lock(&self.inner);
-        let places = inner.readers.iter();
-        (places.map(|(_, place)| (place.progress.clone(), place.cursor)).collect(), inner.log.next())
+        (inner.readers.list(), inner.log.next())
     }
 
     /// Finds a start and registers a reader there; its place. See [`Reader::join`](super::Reader).
@@ -237,10 +202,8 @@ impl Broadcast {
             return Err(end);
         }
         progress.note_polled(self.fanout.now());
-        Ok(start.find(&mut inner.log, now).map(|found| {
-            let place = Place { waker: None, cursor: found.sequence, progress: progress.clone() };
-            (inner.readers.insert(place), found)
-        }))
+        let found = start.find(&mut inner.log, now);
+        Ok(found.map(|found| (inner.readers.join(found.sequence, progress), found)))
     }
 
     /// Reads for the reader at `place`, or registers its waker; see [`Reader`](super::Reader).
@@ -262,9 +225,7 @@ impl Broadcast {
         {
             return Poll::Ready(Next::Ended(end));
         }
-        if let Some(place) = inner.readers.get_mut(place) {
-            place.cursor = from;
-        }
+        inner.readers.note_cursor(place, from);
         match inner.log.read(from, bytes_max) {
             Read::Run(run) => return Poll::Ready(Next::Run(run)),
             Read::Behind(next) => return Poll::Ready(Next::Behind(next)),
@@ -281,113 +242,34 @@ impl Broadcast {
             return Poll::Ready(Next::Heartbeat(newest));
         }
         progress.note_waiting();
-        inner.wait(place, cx.waker());
+        inner.readers.wait(place, cx.waker());
         Poll::Pending
     }
 
     /// Ends the registration at `place`.
     pub(super) fn leave(&self, place: usize) {
-        let mut inner = lock(&self.inner);
-        let left = inner.readers.try_remove(place);
-        if left.is_some_and(|place| place.waker.is_some()) {
-            inner.waiting -= 1;
-        }
-        if inner.readers.len() < inner.readers.capacity() / 4 {
-            inner.readers.shrink_to_fit();
-        }
-    }
-}
-
-impl Inner {
-    fn wait(&mut self, place: usize, waker: &Waker) {
-        let Some(Place { waker: slot, .. }) = self.readers.get_mut(place) else { return };
-        match slot {
-            Some(known) if known.will_wake(waker) => {}
-            Some(known) => *known = waker.clone(),
-            None => {
-                *slot = Some(waker.clone());
-                self.waiting += 1;
-            }
-        }
-    }
-
-    /// Waits for the end of a traced batch's fan-out; gives it back where that is too much.
-    fn fan_out(&mut self, traced: Fanning) -> Option<Fanning> {
-        let is_running = self.pass != Pass::Idle;
-        self.fanning.get_or_insert_default().add(traced, is_running)
-    }
-
-    /// Takes the wakers from place `at` on, looking at no more than `run` places; and where to go
-    /// on, if that was not the last place.
-    fn take_wakers(&mut self, at: usize, run: usize) -> (Wakers, Option<usize>) {
-        let places = self.readers.capacity();
-        let to = places.min(at.saturating_add(run));
-        let mut wakers = Wakers::new();
-        for place in at..to {
-            if self.waiting == 0 {
-                return (wakers, None);
-            }
-            if let Some(waker) = self.take_waker(place) {
-                self.waiting -= 1;
-                wakers.push(waker);
-            }
-        }
-        (wakers, (to < places).then_some(to))
-    }
-
-    fn take_waker(&mut self, place: usize) -> Option<Waker> {
-        self.readers.get_mut(place)?.waker.take()
-    }
-
-    /// A run of the scheduler has woken so many readers; what is to be told at the end of a pass.
-    fn note_run(&mut self, woken: usize, is_over: bool) -> (Vec<Fanning>, usize) {
-        let Some(fanning) = &mut self.fanning else { return (Vec::new(), 0) };
-        fanning.note_woken(woken);
-        if !is_over {
-            return (Vec::new(), 0);
-        }
-        let told = fanning.pass();
-        if fanning.is_empty() {
-            self.fanning = None;
-        }
-        told
+        lock(&self.inner).readers.leave(place);
     }
 }
 
 impl Channel for Broadcast {
     fn wake_run(&self, run: usize) -> bool {
-        let mut inner = lock(&self.inner);
-        let Pass::Running { at, again } = inner.pass else { return false };
-        let (wakers, rest) = inner.take_wakers(at, run);
-        inner.pass = match rest {
-            Some(at) => Pass::Running { at, again },
-            None if again && inner.waiting > 0 => Pass::Running { at: 0, again: false },
-            None => Pass::Idle,
-        };
-        let more = inner.pass != Pass::Idle;
-        let (told, woken) = inner.note_run(wakers.len(), rest.is_none());
-        // What came during a pass that needs no other one has no reader that waited for it.
-        let late = if more { Vec::new() } else { inner.note_run(0, true).0 };
-        drop(inner);
+        let Run { wakers, more, told } = lock(&self.inner).readers.go_on(run);
         wakers.into_iter().for_each(Waker::wake);
-        told.iter().for_each(|traced| traced.tell(woken));
-        late.iter().for_each(|traced| traced.tell(0));
+        told.iter().for_each(|(traced, woken)| traced.tell(*woken));
         more
     }
 
     fn note_woken(&self, place: usize, progress: &Progress, now: u64) {
         let inner = lock(&self.inner);
-        let was_woken = inner.readers.get(place).is_some_and(|place| place.waker.is_none());
-        if was_woken && progress.is_waiting() {
+        if inner.readers.is_awake(place) && progress.is_waiting() {
             progress.note_woken(now);
         }
     }
 
     fn wake(&self, place: usize) {
-        let mut inner = lock(&self.inner);
-        if let Some(waker) = inner.take_waker(place) {
-            inner.waiting -= 1;
-            drop(inner);
+        let waker = lock(&self.inner).readers.take(place);
+        if let Some(waker) = waker {
             waker.wake();
         }
     }

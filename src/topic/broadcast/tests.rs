@@ -6,7 +6,7 @@ use std::task::Wake;
 use bytes::Bytes;
 
 use super::*;
-use crate::limits::FANOUT_RUN;
+use crate::limits::{FANOUT_INLINE_MAX, FANOUT_RUN};
 use crate::topic::{Budget, Message, Pace, Reader, Retention, Who};
 
 /// Counts how often a reader is woken.
