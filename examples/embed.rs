@@ -11,7 +11,9 @@ use tokio::sync::oneshot;
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     // Port 0 takes a free port; the server says which.
-    let config = Config { listen: ([127, 0, 0, 1], 0).into(), ..Config::default() };
+    let mut config = Config { listen: ([127, 0, 0, 1], 0).into(), ..Config::default() };
+    // A program that embeds the bus decides about its ports itself, so there is none for metrics.
+    config.metrics.listen = None;
     let server = Server::bind(config).await?;
     let address = server.local_addr();
 

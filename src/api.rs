@@ -5,9 +5,11 @@
 //! The `server` calls it through hyper's `Service`; tests and embedders may use tower's.
 
 mod body;
+mod caller;
 mod frame;
 mod health;
 mod native;
+mod observe;
 mod peer;
 mod reflection;
 mod refusal;
@@ -33,15 +35,25 @@ use crate::broker::Broker;
 use crate::error::Result;
 
 /// What an operator decides about the APIs.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// Largest request, bytes.
     pub max_message_bytes: usize,
+    /// The log of the process, where it is the server's to change.
+    pub logging: Option<Arc<dyn Logging>>,
+}
+
+/// The log of the process.
+pub trait Logging: Send + Sync {
+    /// What is logged.
+    fn filter(&self) -> String;
+    /// Changes what is logged, from now on. Errors: a filter that is none, with the field `filter`.
+    fn set_filter(&self, filter: &str) -> Result<()>;
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { max_message_bytes: crate::limits::MESSAGE_BYTES_MAX }
+        Options { max_message_bytes: crate::limits::MESSAGE_BYTES_MAX, logging: None }
     }
 }
 
@@ -54,6 +66,7 @@ struct Inner {
     health: health::Service,
     reflection: reflection::Services,
     native: native::Native,
+    observer: Arc<observe::Observer>,
 }
 
 /// The service that answers a method.
@@ -61,6 +74,7 @@ struct Inner {
 enum Route {
     Bus,
     Admin,
+    Monitor,
     Health,
     ReflectionV1,
     ReflectionV1Alpha,
@@ -72,6 +86,7 @@ impl Route {
         match service {
             "bugle.v1.Bus" => Some(Route::Bus),
             "bugle.v1.Admin" => Some(Route::Admin),
+            "bugle.v1.Monitor" => Some(Route::Monitor),
             "grpc.health.v1.Health" => Some(Route::Health),
             "grpc.reflection.v1.ServerReflection" => Some(Route::ReflectionV1),
             "grpc.reflection.v1alpha.ServerReflection" => Some(Route::ReflectionV1Alpha),
@@ -92,6 +107,7 @@ impl Api {
             routes,
             health: health::service(phase),
             reflection: reflection::services()?,
+            observer: Arc::new(observe::Observer::new(&broker)),
             native: native::Native::new(broker, &options),
         })))
     }
@@ -100,18 +116,21 @@ impl Api {
     pub fn answer(&self, request: Request<Incoming>) -> Reply {
         let inner = &*self.0;
         let route = inner.routes.get(request.uri().path()).copied();
+        let call = observe::Call::new(&inner.observer, &request);
         let route = match refusal::check(&request, route.is_some()) {
             Ok(()) => route,
-            Err(response) => return Reply::ready(*response),
+            Err(response) => return Reply::ready(*response).observed(call),
         };
-        match route {
+        let reply = match route {
             Some(Route::Health) => Reply::tonic(inner.health.clone().call(request)),
             Some(Route::ReflectionV1) => Reply::tonic((inner.reflection.v1)(request)),
             Some(Route::ReflectionV1Alpha) => Reply::tonic((inner.reflection.v1alpha)(request)),
             Some(Route::Bus) => inner.native.bus(request),
             Some(Route::Admin) => inner.native.admin(request),
+            Some(Route::Monitor) => inner.native.monitor(request),
             None => Reply::ready(refusal::unknown_method(request.uri().path())),
-        }
+        };
+        reply.observed(call)
     }
 }
 

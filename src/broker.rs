@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub use admin::{TopicChange, TopicInfo};
+pub use admin::{SubscriptionInfo, TopicChange, TopicInfo};
 pub use subscription::{Delivery, Subscribe, Subscription};
 
 use crate::error::{Code, Error, Result};
@@ -25,8 +25,10 @@ use crate::limits::{
     BATCH_BYTES_DEFAULT, HEARTBEAT_DEFAULT, IDLE_CLOSE_DEFAULT, MEMORY_BUDGET_BYTES_MIN,
     STALL_TIMEOUT_DEFAULT,
 };
+use crate::metrics::Metrics;
 use crate::store::{Log, MemoryStore, Receipt, Refusal, Shared};
 use crate::topic::{Batch, Broadcast, Budget, Charge, End, Fanout, Namespace, Retention, TopicName};
+use crate::trace::Recorder;
 use registry::{Registry, Topic};
 
 /// How a broker behaves.
@@ -70,20 +72,31 @@ pub struct Broker {
     options: Options,
     shared: Shared,
     registry: Registry,
+    metrics: Arc<Metrics>,
+    recorder: Arc<Recorder>,
     subscriptions: Arc<AtomicUsize>,
     draining: CancellationToken,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Broker {
-    /// Starts a broker on the current tokio runtime.
+    /// Starts a broker on the current tokio runtime, of whose work nothing is told.
     pub fn start(options: Options) -> Arc<Broker> {
+        let recorder = Recorder::off();
+        Broker::observed(options, Metrics::unread(&recorder), recorder)
+    }
+
+    /// Starts a broker on the current tokio runtime.
+    pub fn observed(options: Options, metrics: Arc<Metrics>, recorder: Arc<Recorder>) -> Arc<Broker> {
         let shared = Shared { budget: Budget::new(options.memory_budget), fanout: Fanout::new() };
-        let registry = Registry::new(MemoryStore::new(shared.clone()), &options);
+        let registry = Registry::new(MemoryStore::new(shared.clone()), &options, metrics.state().clone());
+        metrics.state().memory_budget.set(options.memory_budget as u64);
         let broker = Arc::new(Broker {
             options,
             shared,
             registry,
+            metrics,
+            recorder,
             subscriptions: Arc::default(),
             draining: CancellationToken::new(),
             tasks: std::sync::Mutex::default(),
@@ -113,7 +126,9 @@ impl Broker {
     /// Publishes to a topic that is at hand; `Refusal::Ended` says to look it up again.
     async fn publish_to(&self, topic: &Topic, batch: &Batch) -> Result<Receipt, Refusal> {
         topic.note_used(self.shared.fanout.now());
-        topic.log.append(batch).await
+        let receipt = topic.log.append(batch).await?;
+        topic.traffic.published(batch.len() as u64, receipt.bytes);
+        Ok(receipt)
     }
 
     /// Subscribes to a topic, which is opened if that is allowed.
@@ -134,6 +149,7 @@ impl Broker {
     /// its topic has, told that the server is going away within `grace`, and ended.
     pub fn drain(&self, grace: Duration) {
         self.draining.cancel();
+        self.metrics.state().drain();
         for topic in self.registry.drain() {
             Broadcast::end(topic.log.tail(), End::Draining(grace));
         }
@@ -159,6 +175,11 @@ impl Broker {
         self.registry.topics()
     }
 
+    /// Number of namespaces.
+    pub fn namespaces(&self) -> usize {
+        self.registry.namespace_count()
+    }
+
     /// Charges the memory budget for something that is no message; the oldest messages go for it.
     /// `None` where they are not enough.
     pub fn charge(&self, bytes: usize) -> Option<Charge> {
@@ -168,6 +189,16 @@ impl Broker {
     /// The memory budget.
     pub fn budget(&self) -> &Arc<Budget> {
         &self.shared.budget
+    }
+
+    /// What is counted of its work.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// What is traced of its work.
+    pub fn recorder(&self) -> &Arc<Recorder> {
+        &self.recorder
     }
 
     /// How this broker behaves.

@@ -2,17 +2,21 @@
 //!
 //! [`OPTIONS`] is the one table that drives the file (`limits.max_connections`), the environment
 //! (`BUGLE_LIMITS_MAX_CONNECTIONS`), the flags (`--set limits.max_connections=…`), `serve --check`
-//! and the documentation. Later sources win: defaults, file, environment, flags. All mistakes are
-//! reported at once, each with the place it stands in.
+//! and the documentation. Later sources win: defaults, file, the `OTEL_` variables that everybody
+//! knows, the environment, flags. All mistakes are reported at once, each with the place it stands
+//! in.
 //!
 //! The command line gathers the sources, [`Loaded`] is the outcome, and `server` is bound to a
 //! [`Config`].
 
+mod filter;
 mod load;
 mod loaded;
 mod memory;
 mod mistake;
 mod nearest;
+mod signals;
+mod standard;
 mod table;
 mod units;
 mod value;
@@ -20,9 +24,12 @@ mod value;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+pub use filter::Filter;
 pub use load::{Setting, Sources};
 pub use loaded::Loaded;
 pub use mistake::{Mistake, Mistakes, Origin};
+pub use signals::{Log, Metrics, Otlp, Traces};
+pub use standard::PREFIX as STANDARD_PREFIX;
 pub use table::{OPTIONS, Opt, option};
 pub use value::{Field, Kind, Raw, Size, Value};
 
@@ -31,6 +38,8 @@ use crate::topic::Namespace;
 
 /// The port of the bus when nothing else is said.
 pub const PORT: u16 = 7600;
+/// The port of the metrics when nothing else is said.
+pub const METRICS_PORT: u16 = 7601;
 
 /// How a server is set up. The default is what an empty configuration means.
 #[derive(Debug, Clone)]
@@ -55,6 +64,12 @@ pub struct Config {
     pub limits: Limits,
     /// How dead peers are found.
     pub keepalive: Keepalive,
+    /// Where the metrics are.
+    pub metrics: Metrics,
+    /// Where traces and metrics are pushed to.
+    pub otlp: Otlp,
+    /// What is traced.
+    pub traces: Traces,
     /// What is logged.
     pub log: Log,
 }
@@ -122,15 +137,6 @@ pub struct Keepalive {
     pub timeout: Duration,
 }
 
-/// The section `log`.
-#[derive(Debug, Clone)]
-pub struct Log {
-    /// `error`, `warn`, `info`, `debug` or `trace`.
-    pub level: &'static str,
-    /// `auto`, `pretty` or `json`.
-    pub format: &'static str,
-}
-
 /// Half of the cores, and one at least: the kernel's side of the network needs the rest, and every
 /// further thread costs wake-ups. On two cores shared with the clients one thread delivered 16.2
 /// million single messages a second to 100 subscribers and two 13.4 (medians of three paired runs
@@ -175,7 +181,10 @@ impl Default for Config {
                 stream_window: Size(u64::from(limits::STREAM_WINDOW_BYTES)),
             },
             keepalive: Keepalive { interval: limits::KEEPALIVE_INTERVAL, timeout: limits::KEEPALIVE_TIMEOUT },
-            log: Log { level: "info", format: "auto" },
+            metrics: Metrics::default(),
+            otlp: Otlp::default(),
+            traces: Traces::default(),
+            log: Log::default(),
         }
     }
 }
@@ -198,6 +207,26 @@ impl Config {
                     .to_owned(),
             ));
         }
+        if self.metrics.listen.is_some_and(|metrics| collide(metrics, self.listen)) {
+            found.push((
+                "metrics.listen",
+                format!("takes the port {} of `listen`; give it another one, or off", self.listen.port()),
+            ));
+        }
+        if self.traces.topic_floor > self.traces.topic_cap {
+            found.push((
+                "traces.topic_floor",
+                "is more than traces.topic_cap; what is begun at least cannot be more than what is \
+                 begun at most"
+                    .to_owned(),
+            ));
+        }
         found
     }
+}
+
+/// Whether two addresses cannot be listened on at once.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_same_host = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && is_same_host
 }

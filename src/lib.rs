@@ -55,6 +55,8 @@ pub mod client;
 pub mod config;
 pub mod error;
 pub mod limits;
+#[cfg(feature = "server")]
+pub mod metrics;
 #[cfg(any(feature = "client", feature = "server"))]
 pub mod proto;
 #[cfg(feature = "server")]
@@ -62,9 +64,11 @@ pub mod server;
 #[cfg(feature = "server")]
 pub mod store;
 mod sync;
-#[cfg(feature = "cli")]
+#[cfg(feature = "server")]
 pub mod telemetry;
 pub mod topic;
+#[cfg(feature = "server")]
+pub mod trace;
 
 /// Compiles the program in the README.
 #[cfg(all(doctest, feature = "client"))]

@@ -134,3 +134,50 @@ pub const ACCEPT_BACKOFF_MIN: Duration = Duration::from_millis(50);
 pub const ACCEPT_BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// From the first signal to the end of the process, at most.
 pub const DRAIN_GRACE_DEFAULT: Duration = Duration::from_secs(10);
+
+// ---- what the server tells of itself -----------------------------------------------------------
+
+/// Topics with series of their own, the default of `metrics.topics`: each is eight series, and a
+/// store of metrics pays for every one.
+pub const METRIC_TOPICS_DEFAULT: u64 = 100;
+/// The most `metrics.topics` can be set to: more make an answer of many megabytes.
+pub const METRIC_TOPICS_MAX: u64 = 10_000;
+/// How often metrics are pushed when nothing else is said: the default of OpenTelemetry.
+pub const PUSH_INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
+/// The part of the messages without a parent that begin a trace, when nothing else is said.
+pub const TRACE_RATIO_DEFAULT: f64 = 0.01;
+/// Traces a second of each topic that are begun in any case, so that a quiet topic is seen too.
+pub const TOPIC_TRACES_FLOOR_DEFAULT: u64 = 1;
+/// Most traces a second of each topic begun without a parent, when nothing else is said.
+pub const TOPIC_TRACES_CAP_DEFAULT: u64 = 100;
+/// The most that either of them can be set to.
+pub const TOPIC_TRACES_MAX: u64 = 1_000_000;
+/// Spans a second when nothing else is said, so that whoever traces everything on a busy bus spends
+/// a bounded part of it on that.
+pub const SPANS_PER_SECOND_DEFAULT: u64 = 50_000;
+/// The most `traces.spans_per_second` can be set to.
+pub const SPANS_PER_SECOND_MAX: u64 = 10_000_000;
+/// Longest log filter, bytes: every line of the log walks it once.
+pub const LOG_FILTER_BYTES_MAX: usize = 4096;
+/// Spans that wait for the exporter, about half a KiB each; more are dropped and counted.
+pub const SPANS_QUEUED_MAX: usize = 32_768;
+/// Spans of one export request: with their attributes below the 4 MiB that receivers take.
+pub const SPANS_EXPORTED_MAX: usize = 2_048;
+/// Spans a second for each kind of trouble (stalls, refusals, …), which clients can cause.
+pub const EVENT_SPANS_PER_SECOND_MAX: u64 = 10;
+/// Links of a span: the default limit of OpenTelemetry.
+pub const SPAN_LINKS_MAX: usize = 128;
+/// Spans of a probe, of a topic with many subscriptions.
+pub const PROBE_SPANS_MAX: usize = 1_024;
+/// Longest that a probe waits for its deliveries.
+pub const PROBE_WAIT_MAX: Duration = Duration::from_secs(60);
+/// How long a probe waits when the request does not say.
+pub const PROBE_WAIT_DEFAULT: Duration = Duration::from_secs(2);
+/// How often spans are exported, unless many wait.
+pub const SPANS_EXPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// Longest that the end of the server waits for the last spans and metrics.
+pub const TELEMETRY_END_MAX: Duration = Duration::from_secs(2);
+/// Connections at once to the endpoint for metrics and health: scrapers and probes are few.
+pub const METRICS_CONNECTIONS_MAX: usize = 64;
+/// From one request to that endpoint to the next, or the connection is closed.
+pub const METRICS_IDLE_MAX: Duration = Duration::from_secs(90);

@@ -10,6 +10,7 @@
 mod acceptor;
 mod connection;
 mod connections;
+mod endpoint;
 mod socket;
 mod throttle;
 
@@ -20,14 +21,19 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::api::{self, Api, Phase};
 use crate::broker::{self, Broker};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
+use crate::metrics::{Metrics, Readers};
 use crate::server::acceptor::Acceptor;
 use crate::server::connections::Connections;
+use crate::store::unix_nanos;
+use crate::telemetry::{Exporter, Logging, Signals};
 use crate::topic::Retention;
+use crate::trace::{Operation, Recorder, Sampling, Span, Value};
 
 /// After the grace, connections that are cut get this long to notice.
 const CUT_DEADLINE: Duration = Duration::from_secs(1);
@@ -39,6 +45,10 @@ pub struct Server {
     config: Config,
     broker: Arc<Broker>,
     phase: watch::Sender<Phase>,
+    /// Where metrics and health are served.
+    metrics: Option<(TcpListener, SocketAddr)>,
+    exporter: Option<Exporter>,
+    logging: Option<Logging>,
 }
 
 /// How a server ended.
@@ -66,14 +76,34 @@ impl Server {
         let address = listener.local_addr().map_err(|error| {
             Error::new(Code::Internal, format!("the listener has no address: {error}")).because(error)
         })?;
-        let broker = Broker::start(broker_options(&config));
+        let (recorder, metrics) = observers(&config)?;
+        let endpoint = config.metrics.listen.map(endpoint::bind).transpose()?;
+        let exporter = Exporter::start(&config, &recorder, &metrics)?;
+        let broker = Broker::observed(broker_options(&config), metrics, recorder);
         let (phase, _) = watch::channel(Phase::Serving);
-        Ok(Server { listener, address, config, broker, phase })
+        Ok(Server { listener, address, config, broker, phase, metrics: endpoint, exporter, logging: None })
+    }
+
+    /// Lets operators read and change the filter of this log through the API. Without it the API
+    /// says that there is none.
+    pub fn with_logging(mut self, logging: Logging) -> Self {
+        self.logging = Some(logging);
+        self
+    }
+
+    /// The log whose filter the API changes.
+    pub fn logging(&self) -> Option<&Logging> {
+        self.logging.as_ref()
     }
 
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where metrics and health are, if they are served.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(_, address)| *address)
     }
 
     /// The broker, for a program that publishes and subscribes in its own process.
@@ -83,9 +113,13 @@ impl Server {
 
     /// Serves until `shutdown` is ready, then drains: see the module.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Drained> {
-        let Server { listener, address, config, broker, phase } = self;
-        let api = Api::new(Arc::clone(&broker), phase.subscribe(), api_options(&config))?;
-        let connections = Connections::new(&config.limits);
+        let Server { listener, address, config, broker, phase, metrics, exporter, logging } = self;
+        let _endpoint = metrics.map(|(listener, _)| {
+            let endpoint = endpoint::run(listener, broker.metrics().clone(), phase.subscribe());
+            AbortOnDropHandle::new(tokio::spawn(endpoint))
+        });
+        let api = Api::new(Arc::clone(&broker), phase.subscribe(), api_options(&config, logging))?;
+        let connections = Connections::new(&config.limits, broker.metrics().state());
         let acceptor = Acceptor::new(&config, api, &connections);
         tokio::select! {
             () = acceptor.run(&listener) => {}
@@ -93,6 +127,7 @@ impl Server {
         }
         drop(listener);
         tracing::info!(%address, connections = connections.len(), grace = ?config.drain_grace, "draining");
+        let begun = unix_nanos();
         phase.send_replace(Phase::Draining);
         broker.drain(config.drain_grace);
         connections.drain();
@@ -100,6 +135,10 @@ impl Server {
             Ok(()) => 0,
             Err(_) => cut(&connections).await,
         };
+        tell(broker.recorder(), begun, cut);
+        if let Some(exporter) = exporter {
+            exporter.end().await;
+        }
         Ok(Drained { cut })
     }
 }
@@ -112,6 +151,37 @@ async fn cut(connections: &Connections) -> usize {
         tracing::warn!("some tasks of cut connections have not ended yet");
     }
     left
+}
+
+/// The span of the drain.
+fn tell(recorder: &Recorder, begun: u64, cut: usize) {
+    let now = unix_nanos();
+    if let Some(context) = recorder.event(Operation::Drain, now) {
+        let span = Span::new(Operation::Drain, None, context, begun, now);
+        recorder.record(span.with("bugle.connections.cut", Value::Count(cut as u64)));
+    }
+}
+
+/// What counts and traces the work of this server, as the configuration wants it.
+fn observers(config: &Config) -> Result<(Arc<Recorder>, Arc<Metrics>)> {
+    let (signals, traces) = (Signals::of(&config.otlp), &config.traces);
+    let sampling = Sampling {
+        parent_based: traces.parent_based,
+        ratio: traces.ratio,
+        topic_floor: traces.topic_floor,
+        topic_cap: traces.topic_cap,
+    };
+    let recorder = match signals.has_traces() {
+        true => Recorder::exporting(sampling, traces.spans_per_second),
+        false => Recorder::off(),
+    };
+    let readers = Readers {
+        scraped: config.metrics.listen.is_some(),
+        pushed: signals.has_metrics(),
+        topics: usize::try_from(config.metrics.topics).unwrap_or(usize::MAX),
+    };
+    let metrics = Metrics::new(readers, &recorder)?;
+    Ok((recorder, metrics))
 }
 
 fn broker_options(config: &Config) -> broker::Options {
@@ -131,6 +201,17 @@ fn broker_options(config: &Config) -> broker::Options {
     }
 }
 
-fn api_options(config: &Config) -> api::Options {
-    api::Options { max_message_bytes: config.limits.max_message_bytes.bytes() }
+fn api_options(config: &Config, logging: Option<Logging>) -> api::Options {
+    let logging = logging.map(|logging| Arc::new(logging) as Arc<dyn api::Logging>);
+    api::Options { max_message_bytes: config.limits.max_message_bytes.bytes(), logging }
+}
+
+impl api::Logging for Logging {
+    fn filter(&self) -> String {
+        Logging::filter(self)
+    }
+
+    fn set_filter(&self, filter: &str) -> Result<()> {
+        Logging::set_filter(self, filter)
+    }
 }

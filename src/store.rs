@@ -56,6 +56,8 @@ pub struct Receipt {
     pub first: u64,
     /// Sequence of the last message.
     pub last: u64,
+    /// Bytes of the messages as they are kept.
+    pub bytes: u64,
 }
 
 /// Why a batch was not taken.

@@ -1,28 +1,21 @@
-//! Logs, to standard error. Called once, by the command line, before a server starts.
+//! What a server tells of itself.
+//!
+//! [`Logging`] is the log's filter as a running server sees it, and is there in any program that
+//! embeds one. `start` sets up the log of the `bugle` program itself, on standard error; a program
+//! that embeds the bus has its own way of logging, and can let the server change its filter all the
+//! same by making a [`Logging`] of its own. [`Exporter`] pushes traces and metrics over OTLP.
 
-use std::io::IsTerminal;
+mod exporter;
+mod logging;
+#[cfg(feature = "cli")]
+mod logs;
+mod otlp;
+mod spans;
 
-use tracing_subscriber::EnvFilter;
+pub use exporter::Exporter;
+pub use logging::Logging;
+#[cfg(feature = "cli")]
+pub use logs::start;
+pub use otlp::Signals;
 
-use crate::config::Log;
-
-/// Starts logging as configured. Bugle's own lines follow `log.level`; of the libraries below only
-/// warnings are shown. Does nothing if the process logs already.
-pub fn start(log: &Log) {
-    let others = if log.level == "error" { "error" } else { "warn" };
-    let filter = EnvFilter::new(format!("{others},bugle={}", log.level));
-    let pretty = match log.format {
-        "pretty" => true,
-        "json" => false,
-        _ => std::io::stderr().is_terminal(),
-    };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = if pretty {
-        builder.with_ansi(std::io::stderr().is_terminal()).try_init()
-    } else {
-        builder.json().flatten_event(true).try_init()
-    };
-    if let Err(error) = started {
-        tracing::debug!(%error, "logging was started before");
-    }
-}
+pub use crate::trace::TRACE_TARGET;

@@ -63,7 +63,7 @@ fn all_mistakes_are_reported_at_once_each_with_its_place() {
         (":3: limits.max_connections = \"0\"", "a whole number from 1"),
         (":4: nowhere is no option", "--check"),
         ("BUGLE_LISTNE", "did you mean BUGLE_LISTEN?"),
-        ("BUGLE_LOG_LEVEL: log.level = \"loud\"", "one of error, warn, info, debug, trace"),
+        ("BUGLE_LOG_LEVEL: log.level = \"loud\"", "info,bugle::broker=debug"),
         ("--set topics.auto_create", "true or false"),
         ("--set memory_budget: memory_budget = \"1KiB\"", "a size from 4MiB"),
     ];
@@ -112,6 +112,83 @@ fn variables_of_others_are_not_refused() {
 }
 
 #[test]
+fn the_standard_variables_come_between_the_file_and_those_of_the_bus() {
+    let text =
+        "[otlp]\nendpoint = \"http://file:4317\"\nprotocol = \"grpc\"\n[metrics]\npush_interval = \"1s\"\n";
+    let standard = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://standard:4317"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://standard:4317/traces"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "2500"),
+        ("OTEL_TRACES_SAMPLER", "traceidratio"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.5"),
+        ("OTEL_METRICS_EXPORTER", "prometheus"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", ""),
+        ("OTEL_SERVICE_NAME", "bus"),
+        ("BUGLE_OTLP_ENDPOINT", "http://own:4317"),
+    ];
+    let loaded = load(text, &standard, &[("traces.ratio", "0.25")]).unwrap();
+    let (otlp, traces) = (&loaded.config.otlp, &loaded.config.traces);
+    assert_eq!(otlp.endpoint, "http://own:4317");
+    assert_eq!(
+        (otlp.traces_endpoint.as_str(), otlp.metrics_endpoint.as_str()),
+        ("http://standard:4317/traces", "")
+    );
+    assert_eq!((otlp.protocol, otlp.traces, otlp.metrics), ("http/protobuf", true, false));
+    assert_eq!((traces.ratio, traces.parent_based), (0.25, false));
+    assert_eq!(loaded.config.metrics.push_interval, Duration::from_millis(2500));
+    assert!(loaded.unknown_variables.is_empty());
+    let variable = |name: &str| Origin::Variable(name.to_owned());
+    assert_eq!(loaded.origin("otlp.protocol"), variable("OTEL_EXPORTER_OTLP_PROTOCOL"));
+    assert_eq!(loaded.origin("otlp.endpoint"), variable("BUGLE_OTLP_ENDPOINT"));
+    assert_eq!(loaded.origin("traces.parent_based"), variable("OTEL_TRACES_SAMPLER"));
+    assert!(loaded.to_toml().contains("from: environment variable OTEL_METRICS_EXPORTER"));
+}
+
+#[test]
+fn what_a_standard_variable_cannot_be_is_told_by_its_name() {
+    for (name, value, advice) in [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "one of auto, grpc, http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317", "a URL such as http://"),
+        ("OTEL_TRACES_EXPORTER", "zipkin", "one of otlp, none"),
+        ("OTEL_METRICS_EXPORTER", "console", "one of otlp, none, prometheus"),
+        ("OTEL_TRACES_SAMPLER", "jaeger_remote", "parentbased_traceidratio"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "1m", "a whole number of milliseconds"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "1", "a duration from 100ms"),
+    ] {
+        let mistakes = load("", &[(name, value)], &[]).unwrap_err();
+        let lines: Vec<String> = mistakes.0.iter().map(ToString::to_string).collect();
+        assert_eq!(lines.len(), 1, "{lines:#?}");
+        assert!(lines[0].starts_with(&format!("environment variable {name}: ")), "{}", lines[0]);
+        assert!(lines[0].contains(value) && lines[0].contains(advice), "{}", lines[0]);
+    }
+    let sampler = [("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "2")];
+    let mistakes = load("", &sampler, &[]).unwrap_err();
+    assert_eq!(mistakes.0[0].origin, Origin::Variable("OTEL_TRACES_SAMPLER_ARG".to_owned()));
+}
+
+#[test]
+fn a_switched_off_sdk_pushes_nothing_and_metrics_can_still_be_asked_for() {
+    let loaded = load("", &[("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "otlp")], &[]).unwrap();
+    assert!(!loaded.config.otlp.traces && !loaded.config.otlp.metrics);
+    assert_eq!(loaded.config.metrics.listen, Some(([127, 0, 0, 1], 7601).into()));
+    assert_eq!(loaded.origin("otlp.traces"), Origin::Variable("OTEL_SDK_DISABLED".to_owned()));
+}
+
+#[test]
+fn metrics_have_a_port_of_their_own_or_none() {
+    assert_eq!(load("metrics.listen = \"off\"", &[], &[]).unwrap().config.metrics.listen, None);
+    for listen in ["127.0.0.1:7601", "0.0.0.0:7601"] {
+        let mistakes = load("", &[], &[("listen", listen)]).unwrap_err();
+        assert_eq!(mistakes.0[0].key, "metrics.listen");
+        assert!(load("", &[], &[("listen", listen), ("metrics.listen", "off")]).is_ok());
+    }
+    assert!(load("", &[], &[("listen", "127.0.0.1:0"), ("metrics.listen", "127.0.0.1:0")]).is_ok());
+    let mistakes = load("", &[], &[("traces.topic_floor", "101")]).unwrap_err();
+    assert_eq!(mistakes.0[0].key, "traces.topic_floor");
+}
+
+#[test]
 fn namespaces_are_a_list_in_the_file_and_commas_elsewhere() {
     let names = |loaded: Loaded| loaded.config.namespaces.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(names(load("namespaces = [\"b\", \"a\"]", &[], &[]).unwrap()), ["a", "b"]);
@@ -137,7 +214,8 @@ fn serve_check_prints_the_effective_configuration_and_ends() {
     let file = file("[log]\nlevel = \"debug\"\n");
     let mut command = Command::new(Process::PATH);
     command.args(["serve", "--check", "--listen", "127.0.0.1:1", "--namespace", "a", "--namespace", "b"]);
-    command.arg("--config").arg(file.path()).env("BUGLE_RETENTION_AGE", "9h");
+    command.args(["--metrics", "off"]).arg("--config").arg(file.path());
+    command.env("BUGLE_RETENTION_AGE", "9h").env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317");
     let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}");
@@ -146,7 +224,11 @@ fn serve_check_prints_the_effective_configuration_and_ends() {
         "namespaces = [\"a\", \"b\"]",
         "age = \"9h\"",
         "level = \"debug\"",
+        "listen = \"off\"",
+        "endpoint = \"http://collector:4317\"",
         "from: flag --listen",
+        "from: flag --metrics",
+        "from: environment variable OTEL_EXPORTER_OTLP_ENDPOINT",
         "from: environment variable BUGLE_RETENTION_AGE",
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");

@@ -106,8 +106,10 @@ async fn a_second_signal_ends_the_process_at_once_and_tells() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_in_use_is_refused_with_advice() {
     let (_first, address) = Process::serve(&[]);
-    let output =
-        Command::new(Process::PATH).args(["serve", "--listen", &address.to_string()]).output().unwrap();
+    let output = Command::new(Process::PATH)
+        .args(["serve", "--listen", &address.to_string(), "--metrics", "off"])
+        .output()
+        .unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
     assert!(text.contains(&address.to_string()) && text.contains("--listen"), "{text}");

@@ -140,7 +140,7 @@ async fn dropping_the_server_closes_its_connections() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_out_of_file_descriptors_recovers_when_some_are_free() {
-    let script = format!("ulimit -n 40; exec {} serve --listen 127.0.0.1:0", Process::PATH);
+    let script = format!("ulimit -n 40; exec {} serve --listen 127.0.0.1:0 --metrics off", Process::PATH);
     let mut process = Process::start(Command::new("sh").args(["-c", &script]));
     let address = process.address();
     let mut crowd = Vec::new();

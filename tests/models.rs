@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bugle::topic::record::headers;
 use bugle::topic::{
-    Batch, Broadcast, Budget, End, Fanout, Log, Message, Next, Pace, Reader, Refused, Retention, Start,
+    Batch, Broadcast, Budget, End, Fanout, Log, Message, Next, Pace, Reader, Refused, Retention, Start, Who,
 };
 use bytes::Bytes;
 use loom::future::{AtomicWaker, block_on};
@@ -34,7 +34,7 @@ fn channel(retention: Retention) -> Arc<Broadcast> {
 
 fn join(channel: &Arc<Broadcast>, heartbeat: Duration) -> Reader {
     let pace = Pace { heartbeat_interval: heartbeat, stall_timeout: Duration::from_secs(60) };
-    Reader::join(channel, Start::Latest, 1, &pace, None).unwrap().unwrap().0
+    Reader::join(channel, Start::Latest, 1, &pace, Who::default()).unwrap().unwrap().0
 }
 
 fn patient(channel: &Arc<Broadcast>) -> Reader {
@@ -275,7 +275,8 @@ fn an_idle_channel_closes_or_is_used_but_not_both() {
         let (other, batch) = (channel.clone(), batch.clone());
         let publisher = thread::spawn(move || Broadcast::append(&other, &batch, 1).map(|_| ()));
         let pace = Pace { heartbeat_interval: Duration::from_secs(9), stall_timeout: Duration::from_secs(9) };
-        let joined = Reader::join(&channel, Start::Latest, 1, &pace, None).map(|joined| joined.is_ok());
+        let joined =
+            Reader::join(&channel, Start::Latest, 1, &pace, Who::default()).map(|joined| joined.is_ok());
         let (closed, published) = (sweep.join().unwrap(), publisher.join().unwrap());
         // What is done to it in between may be gone again by the time of the sweep: a reader that
         // left at once. What is kept may not.
@@ -323,7 +324,8 @@ fn a_place_that_is_taken_again_during_a_pass_is_woken_for_its_new_reader() {
         let publisher = thread::spawn(move || (0..2).for_each(|_| append(&publisher, &batch)));
         drop(leaver);
         let pace = Pace { heartbeat_interval: Duration::from_secs(9), stall_timeout: Duration::from_secs(9) };
-        let (mut reader, _) = Reader::join(&channel, Start::Earliest, 1, &pace, None).unwrap().unwrap();
+        let (mut reader, _) =
+            Reader::join(&channel, Start::Earliest, 1, &pace, Who::default()).unwrap().unwrap();
         follow(&mut reader, 2);
         publisher.join().unwrap();
         worker.done();
@@ -358,7 +360,7 @@ fn a_heartbeat_takes_no_wake_up_from_a_message() {
         let channel = channel(Retention::default());
         let mut reader = join(&channel, Duration::from_millis(100));
         let ticker = channel.fanout().clone();
-        let ticker = thread::spawn(move || (0..2).map(|_| ticker.tick(false)).sum::<usize>());
+        let ticker = thread::spawn(move || (0..2).map(|_| ticker.tick(false).len()).sum::<usize>());
         let (publisher, batch) = (channel.clone(), batch.clone());
         let publisher = thread::spawn(move || append(&publisher, &batch));
         follow(&mut reader, 1);
@@ -374,7 +376,8 @@ fn the_sweep_cuts_a_reader_that_is_stalled_and_forgets_one_that_left() {
         let channel = channel(Retention::default());
         let pace =
             Pace { heartbeat_interval: Duration::from_secs(9), stall_timeout: Duration::from_millis(100) };
-        let (mut reader, _) = Reader::join(&channel, Start::Latest, 1, &pace, None).unwrap().unwrap();
+        let (mut reader, _) =
+            Reader::join(&channel, Start::Latest, 1, &pace, Who::default()).unwrap().unwrap();
         append(&channel, &batch);
         let ticker = channel.fanout().clone();
         let ticker = thread::spawn(move || ticker.tick(false));

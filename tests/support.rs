@@ -27,9 +27,11 @@ pub async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("it did not happen")
 }
 
-/// The default configuration on a free port.
+/// The default configuration on a free port, without metrics.
 pub fn config() -> Config {
-    Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Config::default() }
+    let mut config = Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Config::default() };
+    config.metrics.listen = None;
+    config
 }
 
 /// A server in this process; ends when dropped.
@@ -117,7 +119,8 @@ impl Process {
 
     /// Starts a command with its outputs captured and without the environment of the test.
     pub fn start(command: &mut Command) -> Self {
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("BUGLE_")) {
+        let ours = |name: &str| name.starts_with("BUGLE_") || name.starts_with("OTEL_");
+        for (name, _) in std::env::vars().filter(|(name, _)| ours(name)) {
             command.env_remove(name);
         }
         let mut child =
@@ -127,10 +130,15 @@ impl Process {
         Process { child, stdout, stderr }
     }
 
-    /// Starts `bugle serve` on a free port; returns when it listens.
+    /// Starts `bugle serve` on a free port, without metrics unless the arguments say otherwise;
+    /// returns when it listens.
     pub fn serve(arguments: &[&str]) -> (Self, SocketAddr) {
-        let listen = ["serve", "--listen", "127.0.0.1:0"];
-        let mut process = Process::start(Command::new(Self::PATH).args(listen).args(arguments));
+        let mut command = Command::new(Self::PATH);
+        command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
+        if !arguments.contains(&"--metrics") {
+            command.args(["--metrics", "off"]);
+        }
+        let mut process = Process::start(&mut command);
         let address = process.address();
         (process, address)
     }

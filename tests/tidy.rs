@@ -67,7 +67,7 @@ const CRATES: [(&str, &[&str]); 10] = [
     ("tonic_prost", &["api", "client", "proto", "server"]),
     ("prost", &["api", "cli", "client", "proto", "server"]),
     ("prost_types", &["api", "cli", "client", "proto", "server"]),
-    ("http", &["api", "client", "server"]),
+    ("http", &["api", "client", "config", "server"]),
     ("http_body", &["api", "client", "server"]),
     ("hyper", &["api", "server"]),
     ("hyper_util", &["client", "server"]),

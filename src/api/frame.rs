@@ -8,6 +8,7 @@ use std::io::IoSlice;
 use bytes::{Buf, Bytes};
 use smallvec::smallvec;
 
+use super::native::Written;
 use crate::topic::Slices;
 
 /// Bytes of the prefix of a gRPC message: a flag and the length.
@@ -21,7 +22,6 @@ pub fn prefix(bytes: usize) -> [u8; PREFIX_BYTES] {
 }
 
 /// A piece of a response body.
-#[derive(Debug)]
 pub struct Frame {
     prefix: [u8; PREFIX_BYTES],
     /// What of the prefix has been taken.
@@ -31,12 +31,20 @@ pub struct Frame {
     at: usize,
     /// Bytes left, prefix included.
     left: usize,
+    /// What is to be told when they are written; nothing for most.
+    written: Option<Box<Written>>,
 }
 
 impl Frame {
     /// One gRPC message, uncompressed: its prefix and its body, of so many bytes.
     pub fn message(slices: Slices, bytes: usize) -> Frame {
-        Frame { prefix: prefix(bytes), prefix_taken: 0, slices, at: 0, left: PREFIX_BYTES + bytes }
+        let left = PREFIX_BYTES + bytes;
+        Frame { prefix: prefix(bytes), prefix_taken: 0, slices, at: 0, left, written: None }
+    }
+
+    /// The same frame, with what is to be told when it is written.
+    pub fn telling(self, written: Option<Box<Written>>) -> Frame {
+        Frame { written, ..self }
     }
 }
 
@@ -44,7 +52,8 @@ impl From<Bytes> for Frame {
     /// Bytes as they are.
     fn from(bytes: Bytes) -> Frame {
         let left = bytes.len();
-        Frame { prefix: [0; PREFIX_BYTES], prefix_taken: PREFIX_BYTES, slices: smallvec![bytes], at: 0, left }
+        let (prefix, prefix_taken) = ([0; PREFIX_BYTES], PREFIX_BYTES);
+        Frame { prefix, prefix_taken, slices: smallvec![bytes], at: 0, left, written: None }
     }
 }
 
@@ -75,6 +84,11 @@ impl Buf for Frame {
     fn advance(&mut self, count: usize) {
         assert!(count <= self.left, "cannot advance past the end");
         self.left -= count;
+        if self.left == 0
+            && let Some(written) = self.written.take()
+        {
+            written.done();
+        }
         let of_prefix = count.min(PREFIX_BYTES - self.prefix_taken);
         self.prefix_taken += of_prefix;
         let mut count = count - of_prefix;

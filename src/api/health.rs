@@ -14,7 +14,7 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 /// The services whose health can be asked for.
-const SERVICES: &[&str] = &["", "bugle.v1.Bus", "bugle.v1.Admin"];
+const SERVICES: &[&str] = &["", "bugle.v1.Bus", "bugle.v1.Admin", "bugle.v1.Monitor"];
 
 /// Largest health request, bytes: a service's name.
 const REQUEST_BYTES_MAX: usize = 1024;

@@ -4,32 +4,42 @@
 //! of our own, whose frames are slices of the log.
 
 mod admin;
+mod administering;
 mod bus;
 mod convert;
 mod deliveries;
 mod intake;
+mod monitor;
+mod probe;
+mod publishing;
+mod subscribing;
+mod written;
 
 use std::sync::Arc;
 
 use http::Request;
 use hyper::body::Incoming;
 
-use super::Options;
+use super::caller::Caller;
 use super::reply::Reply;
+use super::{Logging, Options};
 use crate::broker::Broker;
 pub use deliveries::Deliveries;
+pub use written::Written;
 
 /// The native services. A clone is a reference.
 #[derive(Clone)]
 pub struct Native {
     broker: Arc<Broker>,
     max_message_bytes: usize,
+    logging: Option<Arc<dyn Logging>>,
 }
 
 impl Native {
     /// The services on this broker.
     pub fn new(broker: Arc<Broker>, options: &Options) -> Native {
-        Native { broker, max_message_bytes: options.max_message_bytes }
+        let (max_message_bytes, logging) = (options.max_message_bytes, options.logging.clone());
+        Native { broker, max_message_bytes, logging }
     }
 
     /// Answers a call of Bus.
@@ -44,5 +54,10 @@ impl Native {
     /// Answers a call of Admin.
     pub fn admin(&self, request: Request<Incoming>) -> Reply {
         admin::answer(self.clone(), request)
+    }
+
+    /// Answers a call of Monitor.
+    pub fn monitor(&self, request: Request<Incoming>) -> Reply {
+        monitor::answer(self.clone(), request)
     }
 }

@@ -77,6 +77,11 @@ impl Named for tonic_types::Status {
     }
 }
 
+/// Our code for one of gRPC's; what we never say ourselves is a defect.
+pub fn own_code(code: GrpcCode) -> Code {
+    Code::ALL.into_iter().find(|own| grpc_code(*own) == code).unwrap_or(Code::Internal)
+}
+
 fn grpc_code(code: Code) -> GrpcCode {
     match code {
         Code::InvalidArgument => GrpcCode::InvalidArgument,

@@ -1,14 +1,19 @@
 //! Administering namespaces and topics: create, describe, change, list, delete.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::registry::Topic;
 use super::{Broker, topic_not_found};
 use crate::error::{Code, Error, Result};
+use crate::limits::TICK;
+use crate::metrics::Counted;
 use crate::store::{Log, unix_nanos};
-use crate::topic::{Broadcast, End, Namespace, Retention, TopicName};
+use crate::topic::{Broadcast, End, Lag, Namespace, Progress, Retention, State, TopicName, Who};
 
 /// Limits of a topic to set; `None` means the server's default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,6 +43,27 @@ pub struct TopicInfo {
     pub bytes: u64,
     /// Open subscriptions.
     pub subscriptions: usize,
+    /// How far the subscription furthest behind is.
+    pub lag: Lag,
+    /// What has gone in and out; `None` where it is not counted for this topic alone.
+    pub traffic: Option<Counted>,
+}
+
+/// What there is to know of a subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscriptionInfo {
+    /// Its id.
+    pub id: Uuid,
+    /// Where its client is.
+    pub peer: Option<SocketAddr>,
+    /// The first message it has not been given.
+    pub next: u64,
+    /// How many messages it has not been given.
+    pub lag_messages: u64,
+    /// Since it last took anything; zero while it waits for more.
+    pub silent_for: Duration,
+    /// When it was opened, unix nanoseconds.
+    pub opened: u64,
 }
 
 impl Broker {
@@ -116,6 +142,31 @@ impl Broker {
         Ok(topics.iter().map(|topic| info(topic)).collect())
     }
 
+    /// Up to `most` subscriptions of a topic, those furthest behind first; and how many there are.
+    pub fn list_subscriptions(
+        &self,
+        name: &TopicName,
+        most: usize,
+    ) -> Result<(Vec<SubscriptionInfo>, usize)> {
+        let (readers, next) = self.found(name)?.log.tail().list();
+        let (total, now) = (readers.len(), self.shared.fanout.now());
+        let mut readers: Vec<_> = readers.iter().map(|(progress, cursor)| (*cursor, progress)).collect();
+        readers.sort_by_key(|(cursor, progress)| (*cursor, progress.who().opened));
+        let info = |(cursor, progress): (u64, &Arc<Progress>)| {
+            let Who { id, peer, opened, .. } = progress.who();
+            let ticks = u32::try_from(progress.silent_ticks(now)).unwrap_or(u32::MAX);
+            SubscriptionInfo {
+                id: *id,
+                peer: *peer,
+                next: cursor,
+                lag_messages: next.saturating_sub(cursor),
+                silent_for: TICK * ticks,
+                opened: *opened,
+            }
+        };
+        Ok((readers.into_iter().take(most).map(info).collect(), total))
+    }
+
     fn found(&self, name: &TopicName) -> Result<Arc<Topic>> {
         self.registry.find(name)?.ok_or_else(|| topic_not_found(name))
     }
@@ -131,15 +182,17 @@ impl Broker {
 }
 
 fn info(topic: &Topic) -> TopicInfo {
-    let channel = topic.log.tail();
-    let subscriptions = channel.readers();
+    let (channel, now) = (topic.log.tail(), unix_nanos());
+    let State { readers, bytes, lag } = channel.state(now);
     channel.with_log(|log| TopicInfo {
         name: topic.name.clone(),
         retention: log.retention(),
         epoch: log.epoch,
-        first: log.first(unix_nanos()),
+        first: log.first(now),
         next: log.next(),
-        bytes: log.bytes(),
-        subscriptions,
+        bytes,
+        subscriptions: readers,
+        lag,
+        traffic: topic.traffic.name().map(|_| topic.traffic.counted()),
     })
 }

@@ -11,6 +11,7 @@ use super::closed::Closed;
 use super::{Options, draining};
 use crate::error::{Code, Error, Result};
 use crate::limits::NAMESPACES_MAX;
+use crate::metrics::{State, Traffic};
 use crate::store::{Log, MemoryLog, MemoryStore, Opening, Store, unix_nanos};
 use crate::topic::{Charge, Namespace, Past, Position, Retention, TopicName};
 
@@ -18,6 +19,7 @@ use crate::topic::{Charge, Namespace, Past, Position, Retention, TopicName};
 pub struct Topic {
     pub name: TopicName,
     pub log: MemoryLog,
+    pub traffic: Arc<Traffic>,
     /// Somebody created it: it stays open while idle.
     pub kept: AtomicBool,
     used: AtomicU64,
@@ -38,6 +40,7 @@ struct Space {
 /// All namespaces.
 pub struct Registry {
     store: MemoryStore,
+    metrics: Arc<State>,
     spaces: RwLock<BTreeMap<Namespace, Arc<Space>>>,
     closed: Mutex<Closed>,
     count: AtomicUsize,
@@ -49,10 +52,11 @@ pub struct Registry {
 }
 
 impl Registry {
-    pub fn new(store: MemoryStore, options: &Options) -> Registry {
+    pub fn new(store: MemoryStore, options: &Options, metrics: Arc<State>) -> Registry {
         let names = options.namespaces.iter().cloned().chain([Namespace::default()]);
         Registry {
             store,
+            metrics,
             spaces: RwLock::new(names.map(|name| (name, Space::new())).collect()),
             closed: Mutex::default(),
             count: AtomicUsize::new(0),
@@ -83,7 +87,8 @@ impl Registry {
         let past = lock(&self.closed).take(name).unwrap_or_else(|| self.no_past());
         let log = self.store.open(Opening { name: name.clone(), retention, past }).await?;
         let (kept, used) = (AtomicBool::new(kept), AtomicU64::new(log.tail().fanout().now()));
-        let topic = Arc::new(Topic { name: name.clone(), log, kept, used });
+        let traffic = self.metrics.topic(name);
+        let topic = Arc::new(Topic { name: name.clone(), log, traffic, kept, used });
         let mut topics = write(&space.topics);
         // Under the lock that `drain` and `delete_namespace` take: they see it or are seen.
         if self.draining.load(Relaxed) {
@@ -203,6 +208,11 @@ impl Registry {
     /// Number of open topics.
     pub fn topics(&self) -> usize {
         self.count.load(Relaxed)
+    }
+
+    /// Number of namespaces.
+    pub fn namespace_count(&self) -> usize {
+        read(&self.spaces).len()
     }
 
     fn space(&self, namespace: &Namespace) -> Result<Arc<Space>> {

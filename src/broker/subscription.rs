@@ -4,6 +4,7 @@
 //! retention has overtaken it, it reads the store's history, or says what is missing and goes on
 //! behind the gap. It never queues anything. Dropping it is leaving.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -17,10 +18,13 @@ use super::registry::Topic;
 use super::{Broker, draining, topic_not_found};
 use crate::error::{Code, Error, Result};
 use crate::limits::{BATCH_BYTES_MAX, HEARTBEAT_MAX, HEARTBEAT_MIN, SUBSCRIPTION_OVERHEAD_BYTES};
+use crate::metrics::{Durations, Metrics};
 use crate::store::{History, Log, unix_nanos};
+use crate::topic::record::header;
 use crate::topic::{
-    Charge, Discontinuity, Eject, End, Found, Next, Pace, Position, Reader, Reason, Run, Start,
+    Charge, Discontinuity, Eject, End, Found, Next, Pace, Position, Reader, Reason, Run, Start, Who,
 };
+use crate::trace::{Operation, Recorder, Span, Value};
 
 /// What a subscriber asks for.
 #[derive(Default)]
@@ -31,6 +35,8 @@ pub struct Subscribe {
     pub max_batch_bytes: Option<usize>,
     /// It hears something at least this often; the server's default where it is `None`.
     pub heartbeat_interval: Option<Duration>,
+    /// Where the subscriber is.
+    pub peer: Option<SocketAddr>,
     /// Ends the subscriber's connection, for when it pins memory and does not read.
     pub eject: Option<Eject>,
 }
@@ -75,6 +81,9 @@ pub struct Subscription {
     history: Option<HistoryRead>,
     reader: Reader,
     topic: Arc<Topic>,
+    peer: Option<SocketAddr>,
+    metrics: Arc<Metrics>,
+    recorder: Arc<Recorder>,
     _charge: Charge,
     _count: Count,
 }
@@ -106,18 +115,22 @@ impl Subscription {
         let charge = broker.charge(SUBSCRIPTION_OVERHEAD_BYTES).ok_or_else(no_room)?;
         let pace = Pace { heartbeat_interval, stall_timeout: options.stall_timeout };
         let channel = topic.log.tail();
-        let joined = match Reader::join(channel, request.start, unix_nanos(), &pace, request.eject.take()) {
+        let (id, now) = (Uuid::now_v7(), unix_nanos());
+        let (peer, eject) = (request.peer, request.eject.take());
+        let who = Who { id, topic: Some(topic.name.clone()), peer, opened: now, eject };
+        let joined = match Reader::join(channel, request.start, now, &pace, who) {
             Ok(joined) => joined?,
             Err(end) => return Ok(Err(end)),
         };
         let (reader, Found { sequence, gap }) = joined;
         broker.subscriptions.fetch_add(1, Relaxed);
+        broker.metrics.state().subscriptions_opened.increment();
         let last = match request.start {
             Start::After(position) if gap.is_none() => Some(position),
             _ => None,
         };
         Ok(Ok(Subscription {
-            id: Uuid::now_v7(),
+            id,
             epoch: channel.with_log(|log| log.epoch),
             cursor: sequence,
             last,
@@ -130,6 +143,9 @@ impl Subscription {
             history: None,
             reader,
             topic,
+            peer,
+            metrics: broker.metrics.clone(),
+            recorder: broker.recorder.clone(),
             _charge: charge,
             _count: Count(broker.subscriptions.clone()),
         }))
@@ -143,6 +159,16 @@ impl Subscription {
     /// The topic it reads.
     pub fn topic(&self) -> &crate::topic::TopicName {
         &self.topic.name
+    }
+
+    /// Where its client is, if that is known.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// The topic's history that it reads.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// The last position that was delivered or resumed from.
@@ -160,7 +186,25 @@ impl Subscription {
             self.opened = true;
             return Some(Delivery::Opened { id: self.id, next: self.at(self.cursor) });
         }
-        self.gap.take().map(Delivery::Discontinuity)
+        self.gap.take().map(|gap| self.tell(gap))
+    }
+
+    /// Tells of missing messages, the subscriber and everybody else.
+    fn tell(&self, gap: Discontinuity) -> Delivery {
+        self.metrics.state().discontinuity(gap.reason, gap.messages());
+        let now = unix_nanos();
+        if let Some(context) = self.recorder.event(Operation::Discontinuity, now) {
+            let missing = gap.messages().map_or(Value::Word("unknown"), Value::Count);
+            let span = Span::new(Operation::Discontinuity, Some(self.topic.name.clone()), context, now, now)
+                .with("bugle.discontinuity.reason", Value::Word(gap.reason.as_str()))
+                .with("bugle.discontinuity.messages", missing)
+                .with("bugle.subscription.id", Value::Id(self.id))
+                .with("bugle.epoch", Value::Count(gap.next.epoch))
+                .with("bugle.sequence.first", Value::Count(gap.next.sequence));
+            self.recorder.record(span.with_peer(self.peer));
+        }
+        tracing::debug!(topic = %self.topic.name, subscription = %self.id, ?gap, "told of missing messages");
+        Delivery::Discontinuity(gap)
     }
 
     /// What a look at the channel means; `None` to look again.
@@ -193,7 +237,7 @@ impl Subscription {
                 self.cursor = next;
                 self.caught_up = false;
                 let (last_delivered, next) = (self.last, self.at(next));
-                Some(Delivery::Discontinuity(Discontinuity { reason: Reason::Slow, last_delivered, next }))
+                Some(self.tell(Discontinuity { reason: Reason::Slow, last_delivered, next }))
             }
             // The channel has it again.
             History::Gone(_) => None,
@@ -201,6 +245,15 @@ impl Subscription {
     }
 
     fn deliver(&mut self, run: Run) -> Delivery {
+        self.topic.traffic.delivered(run.last + 1 - run.first, run.bytes as u64);
+        // What is read to catch up is old, and says nothing about the bus.
+        if self.caught_up {
+            let (now, durations) = (unix_nanos(), self.metrics.durations());
+            Durations::record(&durations.fan_out, run.since, now);
+            if let Some(header) = run.slices.first().and_then(|slice| header(slice)) {
+                Durations::record(&durations.delivery, header.time, now);
+            }
+        }
         self.cursor = run.last + 1;
         self.last = Some(self.at(run.last));
         Delivery::Messages(run)

@@ -2,7 +2,10 @@
 //! into its orderly end.
 //!
 //! The first SIGTERM or SIGINT drains; a second one ends the process at once, which shows as an
-//! error with [`Code::Cancelled`], so that scripts can tell the two apart by the exit code.
+//! error with [`Code::Cancelled`], so that scripts can tell the two apart by the exit code. SIGHUP
+//! reads the configuration again.
+
+mod reload;
 
 use std::future::Future;
 use std::io::Write;
@@ -12,23 +15,34 @@ use std::path::PathBuf;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::{Config, Loaded, Origin, PORT, Raw, Setting, Sources};
+use crate::config::{Config, Loaded, Origin, PORT, Raw, STANDARD_PREFIX, Setting, Sources};
 use crate::error::{Code, Error, Result};
 use crate::server::Server;
-use crate::telemetry;
+use crate::telemetry::{self, Logging};
+use reload::{Reload, Terminal};
 
-/// Run the bus.
-///
-/// Options come from the file, then BUGLE_… variables, then flags; the later wins. Every option has
-/// a key such as `limits.max_connections`, which is BUGLE_LIMITS_MAX_CONNECTIONS in the environment
-/// and `--set limits.max_connections=…` here. `bugle serve --check` prints them all.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+const AFTER_HELP: &str = "\
+Options come from the file, then the standard OTEL_… variables, then BUGLE_… variables, then flags;
+the later wins. Every option has a key such as limits.max_connections, which is
+BUGLE_LIMITS_MAX_CONNECTIONS in the environment and `--set limits.max_connections=…` here.
+`bugle serve --check` prints them all.
+
+Signals:
+  SIGTERM, SIGINT  end the server in order, within the drain grace; a second one ends it at once
+  SIGHUP           reads the configuration again and applies log.level; of other options that have
+                   changed the log says that they need a restart, and a configuration with a
+                   mistake changes nothing
+
+Examples:
   bugle serve
   bugle serve --listen 0.0.0.0:7600 --memory-budget 2GiB --namespace orders
   bugle serve --set limits.max_connections=500 --set retention.age=24h
   bugle serve --check > bugle.toml     # every option and its documentation
-  bugle serve --config bugle.toml")]
+  bugle serve --config bugle.toml";
+
+/// The flags of `bugle serve`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct ServeArgs {
     /// Read this configuration file (TOML); BUGLE_CONFIG in the environment.
     #[arg(long, value_name = "FILE")]
@@ -39,6 +53,9 @@ pub struct ServeArgs {
     /// Listen on this IP address and port [default: 127.0.0.1:7600].
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
+    /// Serve metrics and health on this IP address and port, or off [default: 127.0.0.1:7601].
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<String>,
     /// Most memory for messages, topics and subscriptions, such as 512MiB [default: a quarter of
     /// what the process may use].
     #[arg(long, value_name = "SIZE")]
@@ -49,7 +66,8 @@ pub struct ServeArgs {
     /// A namespace that exists from the start; may be repeated.
     #[arg(long = "namespace", value_name = "NAME")]
     namespaces: Vec<String>,
-    /// What is logged: error, warn, info, debug or trace [default: info].
+    /// What is logged: error, warn, info, debug or trace, and levels of modules after commas, such
+    /// as info,bugle::broker=debug [default: info].
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
     /// How it is logged: auto, pretty or json [default: auto].
@@ -75,6 +93,7 @@ impl ServeArgs {
             .collect();
         for (key, flag, value) in [
             ("listen", "--listen", self.listen),
+            ("metrics.listen", "--metrics", self.metrics),
             ("memory_budget", "--memory-budget", self.memory_budget),
             ("drain_grace", "--drain-grace", self.drain_grace),
             ("log.level", "--log-level", self.log_level),
@@ -96,22 +115,23 @@ pub async fn run(args: ServeArgs) -> Result<()> {
     let check = args.check;
     let environment = std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-        .filter(|(name, _)| name.starts_with("BUGLE_"))
+        .filter(|(name, _)| name.starts_with("BUGLE_") || name.starts_with(STANDARD_PREFIX))
         .collect();
-    let loaded = args.sources(environment).load()?;
+    let sources = args.sources(environment);
+    let loaded = sources.clone().load()?;
     if check {
         return print(&loaded.to_toml());
     }
-    serve(loaded).await
+    serve(sources, loaded).await
 }
 
-async fn serve(loaded: Loaded) -> Result<()> {
+async fn serve(sources: Sources, loaded: Loaded) -> Result<()> {
     let asked_for_connections = loaded.origin("limits.max_connections") != Origin::Default;
-    let Loaded { config, unknown_variables, .. } = loaded;
-    telemetry::start(&config.log);
-    if !unknown_variables.is_empty() {
-        tracing::warn!(variables = ?unknown_variables, "these environment variables are no options");
+    let logging = telemetry::start(&loaded.config.log)?;
+    if !loaded.unknown_variables.is_empty() {
+        tracing::warn!(variables = ?loaded.unknown_variables, "these environment variables are no options");
     }
+    let config = loaded.config.clone();
     refuse_huge_pages();
     let files = raise_file_limit();
     if let Some(files) = files.filter(|files| asked_for_connections && *files < config.limits.max_connections)
@@ -119,7 +139,8 @@ async fn serve(loaded: Loaded) -> Result<()> {
         tracing::warn!(files, "fewer files than limits.max_connections may be open; `ulimit -n` raises that");
     }
     let runtime = threads(config.threads)?;
-    let ended = runtime.spawn(until_told(config)).await;
+    let reload = Reload::new(sources, loaded, logging.clone());
+    let ended = runtime.spawn(until_told(config, logging, reload)).await;
     // Not waited for: after a second signal the end is at once.
     runtime.shutdown_background();
     ended.map_err(|error| Error::new(Code::Internal, "the server failed").because(error))?
@@ -138,11 +159,16 @@ fn threads(count: u64) -> Result<Runtime> {
 }
 
 /// Runs the server until a signal says that it is to end, and ends it.
-async fn until_told(config: Config) -> Result<()> {
+async fn until_told(config: Config, logging: Logging, reload: Reload) -> Result<()> {
     let mut signals = Signals::new()?;
-    let server = Server::bind(config).await?;
+    let reloads = reload.follow(heard(SignalKind::hangup())?, signals.terminal);
+    let server = Server::bind(config).await?.with_logging(logging);
     let address = server.local_addr();
-    print(&format!("bugle listens on {address}\n{}\n", lesson(address)))?;
+    print(&format!("bugle listens on {address}\n"))?;
+    if let Some(metrics) = server.metrics_addr() {
+        print(&format!("metrics and health on http://{metrics}/metrics, /healthz, /readyz\n"))?;
+    }
+    print(&format!("{}\n", lesson(address)))?;
     let (first, drain) = tokio::sync::oneshot::channel::<()>();
     let server = server.run(async {
         // An error means that the sender is gone with the whole of this function.
@@ -153,7 +179,10 @@ async fn until_told(config: Config) -> Result<()> {
         let _ = first.send(());
         signals.next().await;
     };
-    finish(server, second).await
+    tokio::select! {
+        ended = finish(server, second) => ended,
+        never = reloads => match never {},
+    }
 }
 
 async fn finish(
@@ -196,31 +225,43 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
-/// SIGTERM and SIGINT, which mean the same.
+/// SIGTERM and SIGINT, which mean the same, and a terminal that goes away.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
+    terminal: Terminal,
 }
 
 impl Signals {
     fn new() -> Result<Self> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| {
-                Error::new(Code::Internal, format!("cannot listen for signals: {error}")).because(error)
-            })
-        };
         Ok(Signals {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
+            terminate: heard(SignalKind::terminate())?,
+            interrupt: heard(SignalKind::interrupt())?,
+            hangup: heard(SignalKind::hangup())?,
+            terminal: Terminal::now(),
         })
     }
 
     async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    if self.terminal.is_gone() {
+                        return;
+                    }
+                }
+            }
         }
     }
+}
+
+fn heard(kind: SignalKind) -> Result<Signal> {
+    signal(kind).map_err(|error| {
+        Error::new(Code::Internal, format!("cannot listen for signals: {error}")).because(error)
+    })
 }
 
 /// Every connection is a file descriptor, and most systems start a process with 1,024 of them and

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::config::loaded::Loaded;
 use crate::config::mistake::{Mistake, Mistakes, Origin};
 use crate::config::nearest::nearest;
+use crate::config::standard;
 use crate::config::table::{OPTIONS, option};
 use crate::config::value::Raw;
 
@@ -38,7 +39,7 @@ pub struct Setting {
 pub struct Sources {
     /// The configuration file.
     pub file: Option<PathBuf>,
-    /// The environment; what does not begin with `BUGLE_` is passed over.
+    /// The environment; what begins with neither `BUGLE_` nor `OTEL_` is passed over.
     pub environment: Vec<(String, String)>,
     /// The flags, in order.
     pub flags: Vec<Setting>,
@@ -56,6 +57,13 @@ impl Sources {
         }
         let mut environment = self.environment;
         environment.sort();
+        for meaning in standard::meanings(&environment) {
+            let origin = Origin::Variable(meaning.variable.to_owned());
+            match meaning.value {
+                Ok(raw) => loading.value(meaning.key, &raw, origin),
+                Err((value, problem)) => loading.mistake(origin, format!("{value:?}"), problem),
+            }
+        }
         for (name, value) in environment {
             loading.variable(name, value);
         }

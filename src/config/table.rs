@@ -128,8 +128,41 @@ options! {
         "A connection that was silent for this long is pinged.";
     keepalive.timeout: Kind::Duration(millis(100), days(1)),
         "A connection that does not answer a ping in this time is closed.";
-    log.level: Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
-        "What is logged: this level and all before it (error, warn, info, debug, trace).";
+    metrics.listen: Kind::AddressOrOff,
+        "Where metrics (/metrics, for Prometheus) and health (/healthz, /readyz) are served over HTTP.";
+    metrics.topics: Kind::Count(0, limits::METRIC_TOPICS_MAX),
+        "So many open topics have metrics of their own; all others are counted together, as \"other\".";
+    metrics.push_interval: Kind::Duration(millis(100), days(1)),
+        "How often metrics are pushed over OTLP, where otlp names an endpoint.";
+    otlp.endpoint: Kind::Url,
+        "Where traces and metrics are pushed to over OTLP. With http/protobuf /v1/traces and \
+         /v1/metrics are appended. Empty pushes nothing.";
+    otlp.traces_endpoint: Kind::Url,
+        "Where traces are pushed to instead, with nothing appended. Empty leaves it to otlp.endpoint.";
+    otlp.metrics_endpoint: Kind::Url,
+        "Where metrics are pushed to instead, with nothing appended. Empty leaves it to otlp.endpoint.";
+    otlp.protocol: Kind::Choice(&["auto", "grpc", "http/protobuf"]),
+        "How it is pushed; auto is grpc.";
+    otlp.traces: Kind::Switch,
+        "Whether traces are pushed, where there is an endpoint.";
+    otlp.metrics: Kind::Switch,
+        "Whether metrics are pushed, where there is an endpoint.";
+    traces.ratio: Kind::Ratio,
+        "The part of the messages that come without a trace which begin one.";
+    traces.parent_based: Kind::Switch,
+        "Whether a message that comes with a trace is traced exactly when its publisher is.";
+    traces.topic_floor: Kind::Count(0, limits::TOPIC_TRACES_MAX),
+        "Traces a second of each topic that are begun whatever the ratio says, so that a quiet topic \
+         is seen too.";
+    traces.topic_cap: Kind::Count(0, limits::TOPIC_TRACES_MAX),
+        "Most traces a second of each topic that are begun without a parent, so that a busy topic \
+         does not crowd out the others.";
+    traces.spans_per_second: Kind::Count(0, limits::SPANS_PER_SECOND_MAX),
+        "Most spans a second that are recorded; more are counted and dropped.";
+    log.level: Kind::Filter,
+        "What is logged: of Bugle's own lines those of this level and all before it (error, warn, \
+         info, debug, trace); of the libraries below only warnings. It can be changed while the \
+         server runs.";
     log.format: Kind::Choice(&["auto", "pretty", "json"]),
         "How it is logged: pretty, json, or auto, which is pretty on a terminal and json otherwise.";
 }

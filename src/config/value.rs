@@ -7,6 +7,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use http::Uri;
+
+use crate::config::filter::Filter;
 use crate::config::units::{format_bytes, format_duration, parse_bytes, parse_duration};
 use crate::topic::Namespace;
 
@@ -45,10 +48,18 @@ pub enum Kind {
     Names,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// An IP address with a port, or `off`.
+    AddressOrOff,
+    /// A URL of HTTP, or nothing.
+    Url,
+    /// A part of the whole, from 0 to 1.
+    Ratio,
+    /// Which lines are logged.
+    Filter,
 }
 
 /// The value of an option.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// An IP address with a port.
     Address(SocketAddr),
@@ -64,6 +75,12 @@ pub enum Value {
     Names(Vec<Namespace>),
     /// A word.
     Choice(&'static str),
+    /// An IP address with a port, or `off`.
+    AddressOrOff(Option<SocketAddr>),
+    /// A URL, or a filter.
+    Text(String),
+    /// A part of the whole.
+    Ratio(f64),
 }
 
 impl Kind {
@@ -85,9 +102,30 @@ impl Kind {
             Kind::Switch => text.trim().parse().ok().map(Value::Switch),
             Kind::Names => None,
             Kind::Choice(words) => words.iter().find(|word| **word == text.trim()).map(|w| Value::Choice(w)),
+            Kind::AddressOrOff => match text.trim() {
+                "off" => Some(Value::AddressOrOff(None)),
+                text => text.parse().ok().map(|address| Value::AddressOrOff(Some(address))),
+            },
+            Kind::Url => url(text.trim()).map(Value::Text),
+            Kind::Ratio => text.trim().parse().ok().filter(|n| (0.0..=1.0).contains(n)).map(Value::Ratio),
+            Kind::Filter => Filter::parse(text).map(|filter| Value::Text(filter.to_string())),
         };
         value.ok_or_else(|| format!("has to be {self}"))
     }
+}
+
+/// A URL that an exporter can use as it is. A name and password in it would end up in logs and in
+/// the output of `--check`, and a query or a fragment would be lost where a path is appended.
+fn url(text: &str) -> Option<String> {
+    if text.is_empty() {
+        return Some(String::new());
+    }
+    let url: Uri = text.parse().ok()?;
+    let (host, port) = (url.host().filter(|host| !host.is_empty())?, url.port());
+    let authority = port.map_or_else(|| host.to_owned(), |port| format!("{host}:{}", port.as_str()));
+    let is_plain = url.authority().is_some_and(|all| all.as_str() == authority);
+    let is_http = matches!(url.scheme_str(), Some("http" | "https"));
+    (is_http && is_plain && url.query().is_none() && !text.contains('#')).then(|| text.to_owned())
 }
 
 fn names(raw: &Raw) -> Result<Value, String> {
@@ -123,6 +161,10 @@ impl fmt::Display for Kind {
             Kind::Switch => f.write_str("true or false"),
             Kind::Names => f.write_str("a list of names, such as [\"orders\", \"billing\"]"),
             Kind::Choice(words) => write!(f, "one of {}", words.join(", ")),
+            Kind::AddressOrOff => f.write_str("an IP address and a port, such as 127.0.0.1:7601, or off"),
+            Kind::Url => f.write_str("a URL such as http://127.0.0.1:4317 or https://host/path, or empty"),
+            Kind::Ratio => f.write_str("a number from 0 to 1, such as 0.01"),
+            Kind::Filter => f.write_str(Filter::SHAPE),
         }
     }
 }
@@ -137,6 +179,10 @@ impl fmt::Display for Value {
             Value::Duration(duration) => write!(f, "\"{}\"", format_duration(*duration)),
             Value::Switch(on) => write!(f, "{on}"),
             Value::Choice(word) => write!(f, "\"{word}\""),
+            Value::AddressOrOff(Some(address)) => write!(f, "\"{address}\""),
+            Value::AddressOrOff(None) => f.write_str("\"off\""),
+            Value::Text(text) => write!(f, "{}", toml::Value::from(text.as_str())),
+            Value::Ratio(ratio) => write!(f, "{ratio:?}"),
             Value::Names(names) => {
                 let names = names.iter().map(|name| toml::Value::from(name.as_str())).collect();
                 write!(f, "{}", toml::Value::Array(names))
@@ -194,3 +240,55 @@ field!(Duration, Duration, |own| *own, |own, value| *own = value);
 field!(bool, Switch, |own| *own, |own, value| *own = value);
 field!(Vec<Namespace>, Names, |own| own.clone(), |own, value| *own = value);
 field!(&'static str, Choice, |own| *own, |own, value| *own = value);
+field!(Option<SocketAddr>, AddressOrOff, |own| *own, |own, value| *own = value);
+field!(String, Text, |own| own.clone(), |own, value| *own = value);
+field!(f64, Ratio, |own| *own, |own, value| *own = value);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is(kind: Kind, text: &str) -> bool {
+        kind.parse(&Raw::Text(text.to_owned())).is_ok()
+    }
+
+    #[test]
+    fn a_url_is_one_that_an_exporter_can_use_as_it_is() {
+        for text in ["", "http://127.0.0.1:4317", "https://collector", "http://[::1]:4318/otlp/v1/traces"] {
+            assert!(is(Kind::Url, text), "{text}");
+        }
+        for text in [
+            "collector:4317",
+            "localhost",
+            "/v1/traces",
+            "ftp://collector",
+            "http://",
+            "http://:4317",
+            "http://collector:",
+            "http://collector:65536",
+            "http://name:password@collector",
+            "http://collector/?key=1",
+            "http://collector/#part",
+            "http://two words",
+        ] {
+            assert!(!is(Kind::Url, text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_ratio_is_a_number_from_0_to_1() {
+        for text in ["0", "1", "0.01", "1e-3", " 0.5 "] {
+            assert!(is(Kind::Ratio, text), "{text}");
+        }
+        for text in ["", "-0.1", "1.1", "1%", "nan", "inf", "half"] {
+            assert!(!is(Kind::Ratio, text), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_can_be_off_where_an_option_says_so() {
+        assert!(is(Kind::AddressOrOff, "off") && is(Kind::AddressOrOff, "[::]:7601"));
+        assert!(!is(Kind::AddressOrOff, "") && !is(Kind::AddressOrOff, "none"));
+        assert!(!is(Kind::Address, "off"));
+    }
+}

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::Peer;
 use crate::config::Limits;
+use crate::metrics::State;
 
 /// All connections of a server.
 pub struct Connections {
@@ -24,6 +25,7 @@ struct List {
     open: Mutex<Open>,
     max: usize,
     max_per_address: usize,
+    metrics: Arc<State>,
 }
 
 #[derive(Default)]
@@ -41,16 +43,20 @@ pub struct Listed {
 
 /// Runs the streams of connections on tasks that are waited for at the end.
 #[derive(Clone)]
-pub struct Streams(TaskTracker);
+pub struct Streams {
+    tasks: TaskTracker,
+    metrics: Arc<State>,
+}
 
 impl Connections {
     /// Room for as many connections as the limits say.
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &Limits, metrics: &Arc<State>) -> Self {
         let count = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
         let list = List {
             open: Mutex::default(),
             max: count(limits.max_connections),
             max_per_address: count(limits.max_connections_per_address),
+            metrics: metrics.clone(),
         };
         Connections { list: Arc::new(list), tasks: TaskTracker::new() }
     }
@@ -59,14 +65,19 @@ impl Connections {
     pub fn admit(&self, peer: Peer) -> Result<Listed, &'static str> {
         let address = peer.address().ip();
         let mut open = self.list.open();
+        let metrics = &self.list.metrics;
         if open.peers.len() >= self.list.max {
+            metrics.refused_connections.increment();
             return Err("limits.max_connections");
         }
         if open.by_address.get(&address).is_some_and(|count| *count >= self.list.max_per_address) {
+            metrics.refused_address.increment();
             return Err("limits.max_connections_per_address");
         }
         *open.by_address.entry(address).or_default() += 1;
         let key = open.peers.insert(peer);
+        metrics.connections_accepted.increment();
+        metrics.connections.increment();
         Ok(Listed { list: Arc::clone(&self.list), key })
     }
 
@@ -77,7 +88,7 @@ impl Connections {
 
     /// What runs the streams of connections.
     pub fn streams(&self) -> Streams {
-        Streams(self.tasks.clone())
+        Streams { tasks: self.tasks.clone(), metrics: self.list.metrics.clone() }
     }
 
     /// How many connections are open.
@@ -119,11 +130,28 @@ impl Drop for Listed {
     fn drop(&mut self) {
         let mut open = self.list.open();
         let Some(peer) = open.peers.try_remove(self.key) else { return };
+        self.list.metrics.connections.decrement();
         let address = peer.address().ip();
         match open.by_address.get_mut(&address) {
             Some(count) if *count > 1 => *count -= 1,
             _ => drop(open.by_address.remove(&address)),
         }
+    }
+}
+
+/// Counts a stream while it lives.
+struct OpenStream(Arc<State>);
+
+impl OpenStream {
+    fn new(metrics: &Arc<State>) -> Self {
+        metrics.streams.increment();
+        OpenStream(metrics.clone())
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.streams.decrement();
     }
 }
 
@@ -133,7 +161,11 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, stream: F) {
-        self.0.spawn(stream);
+        let open = OpenStream::new(&self.metrics);
+        self.tasks.spawn(async move {
+            let _open = open;
+            stream.await
+        });
     }
 }
 
@@ -148,11 +180,9 @@ mod tests {
 
     fn connections(max: u64, max_per_address: u64) -> Connections {
         let defaults = crate::config::Config::default().limits;
-        Connections::new(&Limits {
-            max_connections: max,
-            max_connections_per_address: max_per_address,
-            ..defaults
-        })
+        let limits =
+            Limits { max_connections: max, max_connections_per_address: max_per_address, ..defaults };
+        Connections::new(&limits, &Arc::new(State::new(0)))
     }
 
     #[test]
@@ -164,6 +194,9 @@ mod tests {
         assert_eq!(connections.len(), 0);
         assert!(connections.admit(peer(1)).is_ok());
         assert!(connections.list.open().by_address.is_empty());
+        let metrics = &connections.list.metrics;
+        assert_eq!((metrics.connections.get(), metrics.connections_accepted.get()), (0, 2));
+        assert_eq!(metrics.refused_connections.get(), 1);
     }
 
     #[test]

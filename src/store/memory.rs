@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::{History, Log, Opening, Position, Receipt, Refusal, Shared, Store, unix_nanos};
 use crate::error::{Code, Error, Result};
 use crate::limits::TOPIC_OVERHEAD_BYTES;
-use crate::topic::{Batch, Broadcast, Budget, Charge, Log as TopicLog, NoRoom, Refused};
+use crate::topic::{Appended, Batch, Broadcast, Budget, Charge, Log as TopicLog, NoRoom, Refused};
 use eviction::{Eviction, Ticket};
 
 /// Keeps topics in memory.
@@ -74,7 +74,8 @@ impl Log for MemoryLog {
                     if appended.new_chunk {
                         self.ticket.list(&self.tail);
                     }
-                    return Ok(Receipt { epoch, first: appended.first, last: appended.last });
+                    let Appended { first, last, bytes, .. } = appended;
+                    return Ok(Receipt { epoch, first, last, bytes });
                 }
                 Err(Refused::Ended(end)) => return Err(Refusal::Ended(end)),
                 Err(Refused::NoRoom(NoRoom(bytes))) => {

@@ -3,12 +3,15 @@
 //! Everything that does not depend on the order is done here, before any lock: checking, encoding,
 //! ids. What is left for the store is to put a sequence and a time in front of each body.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use super::message::Message;
 use super::record::{HEADER_BYTES_MAX, put_varint, varint_bytes};
+use super::trace::Traced;
 use crate::error::{Error, Result};
-use crate::limits::BATCH_MESSAGES_MAX;
+use crate::limits::{BATCH_MESSAGES_MAX, ID_BYTES};
 
 /// The encoded bodies of one or more messages, in order.
 #[derive(Debug, Clone)]
@@ -16,6 +19,9 @@ pub struct Batch {
     bodies: Vec<u8>,
     /// Where each body ends in `bodies`.
     ends: Vec<u32>,
+    /// When it was accepted, unix nanoseconds; `None` for when it is ordered.
+    accepted: Option<u64>,
+    traced: Option<Arc<Traced>>,
 }
 
 impl Batch {
@@ -36,6 +42,8 @@ impl Batch {
         let mut batch = Batch {
             bodies: Vec::with_capacity(messages.iter().map(body_bytes).sum()),
             ends: Vec::with_capacity(count),
+            accepted: None,
+            traced: None,
         };
         let mut ids = Ids::default();
         for message in messages {
@@ -44,6 +52,32 @@ impl Batch {
             batch.ends.push(batch.bodies.len() as u32);
         }
         Ok(batch)
+    }
+
+    /// The same batch, which was accepted at this time, unix nanoseconds.
+    pub fn accepted_at(self, time: u64) -> Batch {
+        Batch { accepted: Some(time), ..self }
+    }
+
+    /// The same batch, of which this is traced.
+    pub fn traced_by(self, traced: Option<Traced>) -> Batch {
+        Batch { traced: traced.map(Arc::new), ..self }
+    }
+
+    /// When it was accepted, unix nanoseconds, if that was said.
+    pub fn accepted(&self) -> Option<u64> {
+        self.accepted
+    }
+
+    /// What of it is traced.
+    pub fn traced(&self) -> Option<&Arc<Traced>> {
+        self.traced.as_ref()
+    }
+
+    /// The id of the first message.
+    pub fn id(&self) -> Option<Uuid> {
+        // The id is the first field of a body: its tag, its length, and itself.
+        Uuid::from_slice(self.bodies.get(2..2 + ID_BYTES)?).ok()
     }
 
     /// Number of messages, at least one.

@@ -5,27 +5,33 @@
 //! business; who is in its way is told by [`Budget::pressed`].
 
 use crate::sync::Arc;
-use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Bytes that may be used, and how many are.
 #[derive(Debug)]
 pub struct Budget {
     limit: usize,
     used: AtomicUsize,
+    /// Part of `used` that is kept only because somebody still reads it.
+    pinned: AtomicUsize,
+    /// Bytes that were given up for want of room.
+    evicted: AtomicU64,
     pressed: AtomicBool,
 }
 
 impl Budget {
     /// A budget of so many bytes.
     pub fn new(limit: usize) -> Arc<Budget> {
-        Arc::new(Budget { limit, used: AtomicUsize::new(0), pressed: AtomicBool::new(false) })
+        let (used, pinned) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let (evicted, pressed) = (AtomicU64::new(0), AtomicBool::new(false));
+        Arc::new(Budget { limit, used, pinned, evicted, pressed })
     }
 
     /// Takes so many bytes, or `None` where they would go over the limit.
     pub fn charge(this: &Arc<Budget>, bytes: usize) -> Option<Charge> {
         let take = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= this.limit);
         this.used.fetch_update(Relaxed, Relaxed, take).ok()?;
-        Some(Charge { budget: this.clone(), bytes })
+        Some(Charge { budget: this.clone(), bytes, pinned: AtomicBool::new(false) })
     }
 
     /// Whether so many more bytes would fit.
@@ -41,6 +47,21 @@ impl Budget {
     /// What is used, bytes.
     pub fn used(&self) -> usize {
         self.used.load(Relaxed)
+    }
+
+    /// What of it is memory that the logs have let go and that readers still hold, bytes.
+    pub fn pinned(&self) -> usize {
+        self.pinned.load(Relaxed)
+    }
+
+    /// Bytes of messages that were dropped for want of room, before retention wanted it.
+    pub fn evicted(&self) -> u64 {
+        self.evicted.load(Relaxed)
+    }
+
+    /// So many bytes of messages were dropped for want of room.
+    pub fn note_evicted(&self, bytes: u64) {
+        self.evicted.fetch_add(bytes, Relaxed);
     }
 
     /// Says that work was refused although everything that can be dropped was dropped.
@@ -63,12 +84,25 @@ impl Budget {
 pub struct Charge {
     budget: Arc<Budget>,
     bytes: usize,
+    pinned: AtomicBool,
 }
 
 impl Charge {
     /// Bytes that are held.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Another charge to the same budget, or `None` where it has no room.
+    pub fn further(&self, bytes: usize) -> Option<Charge> {
+        Budget::charge(&self.budget, bytes)
+    }
+
+    /// Its owner has let the memory go: whoever holds it now pins it.
+    pub fn pin(&self) {
+        if !self.pinned.swap(true, Relaxed) {
+            self.budget.pinned.fetch_add(self.bytes, Relaxed);
+        }
     }
 
     /// Takes over what another charge of the same budget holds.
@@ -86,6 +120,9 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
+        if self.pinned.load(Relaxed) {
+            self.budget.pinned.fetch_sub(self.bytes, Relaxed);
+        }
         self.budget.used.fetch_sub(self.bytes, Relaxed);
     }
 }
@@ -106,6 +143,17 @@ mod tests {
         assert_eq!(budget.used(), 40);
         drop(second);
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn what_its_owner_has_let_go_is_pinned_until_it_is_dropped() {
+        let budget = Budget::new(100);
+        let charge = Budget::charge(&budget, 10).unwrap();
+        charge.pin();
+        charge.pin();
+        assert_eq!((budget.used(), budget.pinned()), (10, 10));
+        drop(charge);
+        assert_eq!((budget.used(), budget.pinned()), (0, 0));
     }
 
     #[test]

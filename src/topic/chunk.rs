@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::budget::{Budget, Charge};
 use super::record::{headers, put_header};
+use super::trace::Trace;
 use crate::limits::INDEX_STRIDE_BYTES;
 use crate::sync::Arc;
 
@@ -27,15 +28,16 @@ pub struct Chunk {
     /// Times of the first and the last record, unix nanoseconds.
     pub first_time: u64,
     pub last_time: u64,
-    /// Number of records.
-    pub count: u64,
     /// Bytes of records.
     pub bytes: usize,
     capacity: usize,
     pieces: Vec<Piece>,
     tail: BytesMut,
     tail_first: u64,
-    marks: Vec<Mark>,
+    /// When the tail's first record was ordered, unix nanoseconds.
+    tail_since: u64,
+    /// Nothing for the many chunks that are small and not traced.
+    index: Option<Box<Index>>,
     charge: Arc<Charge>,
 }
 
@@ -44,9 +46,22 @@ pub struct Piece {
     first: u64,
     /// Sequence of its last record.
     pub last: u64,
+    /// When its first record was ordered, unix nanoseconds.
+    pub since: u64,
     /// Where it starts in the chunk.
     start: usize,
     pub bytes: Bytes,
+}
+
+/// What is known of single records of a chunk.
+#[derive(Default)]
+struct Index {
+    /// One for each stride of the chunk.
+    marks: Vec<Mark>,
+    /// The traced messages, by sequence.
+    traces: Vec<Trace>,
+    /// What the list of them is charged.
+    charges: Vec<Charge>,
 }
 
 /// An entry of the sparse index: a record and where it starts in the chunk.
@@ -78,13 +93,13 @@ impl Chunk {
             last: first,
             first_time: time,
             last_time: time,
-            count: 0,
             bytes: 0,
             capacity,
             pieces: Vec::new(),
             tail: BytesMut::with_capacity(capacity),
             tail_first: first,
-            marks: Vec::new(),
+            tail_since: time,
+            index: None,
             charge: Arc::new(charge),
         })
     }
@@ -104,22 +119,46 @@ impl Chunk {
         self.capacity - self.bytes >= bytes
     }
 
-    /// Appends one record; there has to be room for it.
-    pub fn append(&mut self, sequence: u64, time: u64, body: &[u8]) {
+    /// Appends one record of a message accepted at `time`, which is ordered `now` (unix
+    /// nanoseconds); there has to be room for it.
+    pub fn append(&mut self, sequence: u64, time: u64, now: u64, body: &[u8]) {
         if self.tail.is_empty() {
             self.tail_first = sequence;
+            self.tail_since = now;
         }
-        let marked = self.marks.last().map_or(0, |mark| mark.offset);
+        let marked = self.marks().last().map_or(0, |mark| mark.offset);
         if self.bytes - marked >= INDEX_STRIDE_BYTES {
-            self.marks.push(Mark { sequence, time, offset: self.bytes });
+            let mark = Mark { sequence, time, offset: self.bytes };
+            self.index.get_or_insert_default().marks.push(mark);
         }
         let before = self.tail.len();
         put_header(&mut self.tail, sequence, time, body.len());
         self.tail.extend_from_slice(body);
         self.bytes += self.tail.len() - before;
-        self.count += 1;
         self.last = sequence;
         self.last_time = time;
+    }
+
+    /// Lists a traced message, the last one that was appended. Where the budget has no room for the
+    /// list, the message is not traced any further.
+    pub fn trace(&mut self, trace: Trace) {
+        let index = self.index.get_or_insert_default();
+        if index.traces.len() == index.traces.capacity() {
+            let more = index.traces.capacity().max(4);
+            let Some(charge) = self.charge.further(more * size_of::<Trace>()) else { return };
+            index.charges.push(charge);
+            index.traces.reserve_exact(more);
+        }
+        index.traces.push(trace);
+    }
+
+    /// The traced messages, by sequence; mostly none.
+    pub fn traces(&self) -> &[Trace] {
+        self.index.as_ref().map_or(&[], |index| &index.traces)
+    }
+
+    fn marks(&self) -> &[Mark] {
+        self.index.as_ref().map_or(&[], |index| &index.marks)
     }
 
     /// The piece that holds the first record with at least `sequence`, which has to be at most
@@ -146,8 +185,9 @@ impl Chunk {
             return None;
         }
         self.freeze();
-        let place = self.marks.partition_point(|mark| mark.time < time);
-        let from = place.checked_sub(1).map_or(self.first, |before| self.marks[before].sequence);
+        let marks = self.marks();
+        let place = marks.partition_point(|mark| mark.time < time);
+        let from = place.checked_sub(1).map_or(self.first, |before| marks[before].sequence);
         let (offset, pieces) = self.read(from);
         let runs =
             pieces.iter().enumerate().map(|(at, piece)| &piece.bytes[if at == 0 { offset } else { 0 }..]);
@@ -177,11 +217,13 @@ impl Chunk {
         for piece in &self.pieces {
             memory.extend_from_slice(&piece.bytes);
         }
-        self.charge = Arc::new(charge);
+        let old = std::mem::replace(&mut self.charge, Arc::new(charge));
+        old.pin();
         self.capacity = self.bytes;
         self.tail = BytesMut::new();
         let bytes = Bytes::from_owner(Charged { memory, _charge: self.charge.clone() });
-        self.pieces = vec![Piece { first: self.first, last: self.last, start: 0, bytes }];
+        let since = self.pieces.first().map_or(self.tail_since, |piece| piece.since);
+        self.pieces = vec![Piece { first: self.first, last: self.last, since, start: 0, bytes }];
     }
 
     /// Makes the tail a piece.
@@ -195,16 +237,24 @@ impl Chunk {
         if self.pieces.is_empty() {
             self.pieces.reserve_exact(1);
         }
-        self.pieces.push(Piece { first: self.tail_first, last: self.last, start, bytes });
+        let (first, last, since) = (self.tail_first, self.last, self.tail_since);
+        self.pieces.push(Piece { first, last, since, start, bytes });
     }
 
     /// The offset in a piece of its first record with at least `sequence`; its length where there
     /// is none.
     fn offset(&self, place: usize, sequence: u64) -> usize {
         let piece = &self.pieces[place];
-        let mark = self.marks.partition_point(|mark| mark.sequence <= sequence).checked_sub(1);
-        let from = mark.map_or(0, |mark| self.marks[mark].offset).saturating_sub(piece.start);
+        let marks = self.marks();
+        let mark = marks.partition_point(|mark| mark.sequence <= sequence).checked_sub(1);
+        let from = mark.map_or(0, |mark| marks[mark].offset).saturating_sub(piece.start);
         let found = headers(&piece.bytes[from..]).find(|(_, header)| header.sequence >= sequence);
         found.map_or(piece.bytes.len(), |(offset, _)| from + offset)
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        self.charge.pin();
     }
 }

@@ -15,6 +15,21 @@ pub enum Reason {
     Store,
 }
 
+impl Reason {
+    /// Every reason, in the order of the declaration.
+    pub const ALL: [Reason; 4] = [Reason::Slow, Reason::Expired, Reason::Reset, Reason::Store];
+
+    /// Its name as labels and traces have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Slow => "slow",
+            Reason::Expired => "expired",
+            Reason::Reset => "reset",
+            Reason::Store => "store",
+        }
+    }
+}
+
 /// Messages are missing between two positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Discontinuity {
@@ -24,4 +39,12 @@ pub struct Discontinuity {
     pub last_delivered: Option<Position>,
     /// Delivery goes on with this one.
     pub next: Position,
+}
+
+impl Discontinuity {
+    /// How many messages are missing at most, where both ends are of one history.
+    pub fn messages(&self) -> Option<u64> {
+        let last = self.last_delivered.filter(|last| last.epoch == self.next.epoch)?;
+        Some(self.next.sequence.saturating_sub(last.sequence + 1))
+    }
 }

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
-use super::progress::{Eject, Pace, Progress, Verdict};
+use super::progress::{Pace, Progress, Verdict, Who};
 use super::wheel::Wheel;
 use crate::limits::FANOUT_RUN;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -99,8 +99,8 @@ impl<C: Channel> Fanout<C> {
     }
 
     /// What is to be known of a new reader.
-    pub fn progress(&self, pace: &Pace, eject: Option<Eject>) -> Progress {
-        Progress::new(self.keys.fetch_add(1, Relaxed), self.now(), pace, eject)
+    pub fn progress(&self, pace: &Pace, who: Who) -> Progress {
+        Progress::new(self.keys.fetch_add(1, Relaxed), self.now(), pace, who)
     }
 
     /// Looks after a reader from now on: its heartbeats and whether it stalls.
@@ -125,11 +125,11 @@ impl<C: Channel> Fanout<C> {
     }
 
     /// One tick has passed: wakes who is due for a heartbeat, cuts who is stalled, and where memory
-    /// is short ends the connections of those; how many were cut.
-    pub fn tick(&self, pressed: bool) -> usize {
+    /// is short ends the connections of those; who was cut.
+    pub fn tick(&self, pressed: bool) -> Vec<Arc<Progress>> {
         let now = self.now.fetch_add(1, Relaxed) + 1;
         let due = lock(&self.wheel).turn();
-        let mut cut = 0;
+        let mut cut = Vec::new();
         for (key, watched) in due {
             if watched.progress.is_waiting() {
                 watched.channel.note_woken(watched.place, &watched.progress, now);
@@ -142,7 +142,9 @@ impl<C: Channel> Fanout<C> {
                     watched.progress.look_ticks()
                 }
                 Verdict::Stalled => {
-                    cut += usize::from(watched.progress.stall());
+                    if watched.progress.stall() {
+                        cut.push(watched.progress.clone());
+                    }
                     if pressed {
                         watched.progress.eject();
                     }

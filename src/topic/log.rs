@@ -13,8 +13,9 @@ use super::batch::Batch;
 use super::budget::Budget;
 use super::chunk::Chunk;
 use super::position::Position;
-use super::record::headers;
+use super::record::{header, headers};
 use super::retention::Retention;
+use super::trace::Trace;
 use crate::limits::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN};
 use crate::sync::Arc;
 
@@ -40,6 +41,10 @@ pub struct Run {
     pub last: u64,
     /// Bytes of all records.
     pub bytes: usize,
+    /// When the first of them, or one shortly before it, was ordered; unix nanoseconds.
+    pub since: u64,
+    /// Those that are traced; mostly none.
+    pub traces: Vec<Trace>,
 }
 
 /// What a reader finds at its cursor.
@@ -64,6 +69,8 @@ pub struct Appended {
     pub first: u64,
     /// Sequence of the batch's last message.
     pub last: u64,
+    /// Bytes of the batch's records.
+    pub bytes: u64,
     /// The batch began a new chunk.
     pub new_chunk: bool,
 }
@@ -129,20 +136,28 @@ impl Log {
 
     /// Orders a batch at time `now` (unix nanoseconds) and drops what retention no longer wants.
     pub fn append(&mut self, batch: &Batch, now: u64) -> Result<Appended, NoRoom> {
-        let now = now.max(self.newest_time);
-        let first = self.next;
-        let new_chunk = self.make_room(batch.bytes_max(), now)?;
+        // The messages' time is when they were accepted, which may be a little earlier.
+        let time = batch.accepted().map_or(now, |accepted| accepted.min(now)).max(self.newest_time);
+        let (first, before) = (self.next, self.bytes);
+        let new_chunk = self.make_room(batch.bytes_max(), time)?;
         if let Some(chunk) = self.chunks.back_mut() {
             let before = chunk.bytes;
             for body in batch.bodies() {
-                chunk.append(self.next, now, body);
+                chunk.append(self.next, time, now, body);
                 self.next += 1;
             }
             self.bytes += (chunk.bytes - before) as u64;
+            if let Some(traced) = batch.traced() {
+                for (place, created) in &traced.created {
+                    let (sequence, fan_out) = (first + u64::from(*place), traced.fan_out);
+                    chunk.trace(Trace { sequence, created: *created, fan_out });
+                }
+            }
         }
-        self.newest_time = now;
-        self.trim(now);
-        Ok(Appended { first, last: self.next - 1, new_chunk })
+        let bytes = self.bytes - before;
+        self.newest_time = time;
+        self.trim(now.max(time));
+        Ok(Appended { first, last: self.next - 1, bytes, new_chunk })
     }
 
     /// Sees to it that the last chunk has room for so many bytes; whether it is a new one.
@@ -173,18 +188,31 @@ impl Log {
         if from < self.start {
             return Read::Behind(self.start);
         }
-        let mut run = Run { slices: Slices::new(), first: from, last: from, bytes: 0 };
-        let mut place = match self.chunks.back() {
+        let slices = Slices::new();
+        let mut run = Run { slices, first: from, last: from, bytes: 0, since: 0, traces: Vec::new() };
+        let begin = match self.chunks.back() {
             Some(chunk) if chunk.first <= from => self.chunks.len() - 1,
             _ => self.chunks.partition_point(|chunk| chunk.last < from),
         };
-        while let Some(chunk) = self.chunks.get_mut(place)
-            && fill(&mut run, chunk, from, bytes_max)
-        {
+        let (mut place, mut is_traced) = (begin, false);
+        while let Some(chunk) = self.chunks.get_mut(place) {
+            is_traced |= !chunk.traces().is_empty();
+            if !fill(&mut run, chunk, from, bytes_max) {
+                break;
+            }
             place += 1;
         }
         if run.slices.is_empty() {
             return Read::CaughtUp;
+        }
+        if is_traced {
+            let chunks = self.chunks.range(begin..self.chunks.len().min(place + 1));
+            let wanted = from..=run.last;
+            run.traces = chunks
+                .flat_map(|chunk| chunk.traces())
+                .filter(|it| wanted.contains(&it.sequence))
+                .copied()
+                .collect();
         }
         gather(&mut run);
         Read::Run(run)
@@ -264,6 +292,13 @@ impl Log {
 /// Adds what the chunk has from sequence `from` on; whether the run has room for more.
 fn fill(run: &mut Run, chunk: &mut Chunk, from: u64, bytes_max: usize) -> bool {
     let (mut offset, pieces) = chunk.read(from.max(chunk.first));
+    if run.slices.is_empty()
+        && let Some(piece) = pieces.first()
+    {
+        // Inside a piece, which a sealed chunk is one of, the record itself knows better.
+        let inside = (offset > 0).then(|| header(&piece.bytes[offset..])).flatten();
+        run.since = inside.map_or(piece.since, |header| header.time);
+    }
     for piece in pieces {
         let slice = if offset == 0 { piece.bytes.clone() } else { piece.bytes.slice(offset..) };
         offset = 0;

@@ -4,8 +4,12 @@
 //! From that it judges, at each look, whether a heartbeat is due and whether the reader is stalled:
 //! it has something to read and is not polled, which the reader itself can never notice.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use uuid::Uuid;
+
+use super::name::TopicName;
 use crate::limits::TICK;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
@@ -18,9 +22,24 @@ pub struct Pace {
     pub stall_timeout: Duration,
 }
 
+/// Who a reader is, for those who look at it from outside.
+#[derive(Default)]
+pub struct Who {
+    /// The subscription's id.
+    pub id: Uuid,
+    /// The topic it reads.
+    pub topic: Option<TopicName>,
+    /// Where its client is.
+    pub peer: Option<SocketAddr>,
+    /// When it came, unix nanoseconds.
+    pub opened: u64,
+    /// Ends its connection.
+    pub eject: Option<Eject>,
+}
+
 /// What the scheduler knows of a reader without its channel's lock.
 pub struct Progress {
-    pub key: u64,
+    pub(super) key: u64,
     heartbeat_ticks: u64,
     stall_ticks: u64,
     /// Tick of the last poll.
@@ -33,7 +52,7 @@ pub struct Progress {
     due: AtomicBool,
     stalled: AtomicBool,
     left: AtomicBool,
-    eject: Option<Eject>,
+    who: Who,
 }
 
 /// Ends the connection of a reader that pins memory and does not read.
@@ -51,7 +70,7 @@ pub enum Verdict {
 }
 
 impl Progress {
-    pub fn new(key: u64, now: u64, pace: &Pace, eject: Option<Eject>) -> Progress {
+    pub(super) fn new(key: u64, now: u64, pace: &Pace, who: Who) -> Progress {
         let ticks = |time: Duration| (time.as_millis() / TICK.as_millis()).max(1) as u64;
         Progress {
             key,
@@ -63,12 +82,12 @@ impl Progress {
             due: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
             left: AtomicBool::new(false),
-            eject,
+            who,
         }
     }
 
     /// Looks at the reader at tick `now`. Under memory pressure patience is short.
-    pub fn judge(&self, now: u64, pressed: bool) -> Verdict {
+    pub(super) fn judge(&self, now: u64, pressed: bool) -> Verdict {
         /// Patience with a reader that holds memory which publishers need: two seconds.
         const PRESSED_TICKS: u64 = 20;
         if self.stalled.load(Relaxed) {
@@ -95,65 +114,75 @@ impl Progress {
 
     /// How soon to look at the reader again: a heartbeat that is due is not late by more than its
     /// own interval, and nothing by more than a second.
-    pub fn look_ticks(&self) -> u64 {
+    pub(super) fn look_ticks(&self) -> u64 {
         self.heartbeat_ticks.min(10)
     }
 
     /// Marks the reader as cut, so that its next poll ends it; `false` where it was already.
-    pub fn stall(&self) -> bool {
+    pub(super) fn stall(&self) -> bool {
         !self.stalled.swap(true, Relaxed)
     }
 
     /// The reader is gone; nobody looks after it any more.
-    pub fn leave(&self) {
+    pub(super) fn leave(&self) {
         self.left.store(true, Relaxed);
     }
 
     /// Whether the reader is gone.
-    pub fn has_left(&self) -> bool {
+    pub(super) fn has_left(&self) -> bool {
         self.left.load(Relaxed)
     }
 
     /// Asks for a heartbeat at the next poll.
-    pub fn ask_heartbeat(&self) {
+    pub(super) fn ask_heartbeat(&self) {
         self.due.store(true, Relaxed);
     }
 
     /// Ends the reader's connection, where it has one that can be ended.
-    pub fn eject(&self) {
-        if let Some(eject) = &self.eject {
+    pub(super) fn eject(&self) {
+        if let Some(eject) = &self.who.eject {
             eject();
         }
     }
 
-    pub fn is_stalled(&self) -> bool {
+    /// Who it is.
+    pub fn who(&self) -> &Who {
+        &self.who
+    }
+
+    /// Ticks since it was last polled; 0 while it waits for more.
+    pub fn silent_ticks(&self, now: u64) -> u64 {
+        if self.is_waiting() { 0 } else { now.saturating_sub(self.polled.load(Relaxed)) }
+    }
+
+    pub(super) fn is_stalled(&self) -> bool {
         self.stalled.load(Relaxed)
     }
 
-    pub fn take_heartbeat(&self) -> bool {
+    pub(super) fn take_heartbeat(&self) -> bool {
         self.due.load(Relaxed) && self.due.swap(false, Relaxed)
     }
 
-    pub fn note_polled(&self, now: u64) {
+    pub(super) fn note_polled(&self, now: u64) {
         self.polled.store(now, Relaxed);
         self.waiting.store(false, Relaxed);
     }
 
     /// It waited, was woken, and has not been polled since: from `now` on it has something to read.
     /// Only under its channel's lock, so that it does not begin to wait at the same time.
-    pub fn note_woken(&self, now: u64) {
+    pub(super) fn note_woken(&self, now: u64) {
         self.note_polled(now);
     }
 
-    pub fn is_waiting(&self) -> bool {
+    pub(super) fn is_waiting(&self) -> bool {
         self.waiting.load(Relaxed)
     }
 
-    pub fn note_waiting(&self) {
+    pub(super) fn note_waiting(&self) {
         self.waiting.store(true, Relaxed);
     }
 
-    pub fn note_heard(&self, now: u64) {
+    pub(super) fn note_heard(&self, now: u64) {
         self.heard.store(now, Relaxed);
     }
 }
@@ -165,7 +194,7 @@ mod tests {
     fn progress() -> Progress {
         let pace =
             Pace { heartbeat_interval: Duration::from_secs(2), stall_timeout: Duration::from_secs(30) };
-        Progress::new(1, 0, &pace, None)
+        Progress::new(1, 0, &pace, Who::default())
     }
 
     #[test]
@@ -181,7 +210,7 @@ mod tests {
     fn a_reader_with_a_short_heartbeat_is_looked_at_as_often() {
         let pace =
             Pace { heartbeat_interval: Duration::from_millis(300), stall_timeout: Duration::from_secs(30) };
-        let progress = Progress::new(1, 0, &pace, None);
+        let progress = Progress::new(1, 0, &pace, Who::default());
         assert_eq!(progress.look_ticks(), 3);
         assert_eq!(progress.judge(0, false), Verdict::Fine(3));
     }

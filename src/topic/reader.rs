@@ -6,7 +6,7 @@
 use std::task::{Context, Poll};
 
 use super::broadcast::{Broadcast, End, Next};
-use super::progress::{Eject, Pace, Progress};
+use super::progress::{Pace, Progress, Who};
 use super::start::{Found, Start};
 use crate::error::Result;
 use crate::sync::Arc;
@@ -27,9 +27,9 @@ impl Reader {
         start: Start,
         now: u64,
         pace: &Pace,
-        eject: Option<Eject>,
+        who: Who,
     ) -> Result<Result<(Reader, Found)>, End> {
-        let progress = Arc::new(channel.fanout().progress(pace, eject));
+        let progress = Arc::new(channel.fanout().progress(pace, who));
         let joined = channel.join(start, now, &progress)?;
         Ok(joined.map(|(place, found)| {
             channel.fanout().watch(&progress, channel, place);

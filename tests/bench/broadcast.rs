@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use bugle::topic::{Batch, Broadcast, Budget, Fanout, Log, Message, Next, Pace, Reader, Retention, Start};
+use bugle::topic::{
+    Batch, Broadcast, Budget, Fanout, Log, Message, Next, Pace, Reader, Retention, Start, Who,
+};
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures::StreamExt;
@@ -124,7 +126,8 @@ impl Channel for Bugle {
     fn subscribe(&self) -> Cursor {
         let pace =
             Pace { heartbeat_interval: Duration::from_secs(600), stall_timeout: Duration::from_secs(600) };
-        let (reader, found) = Reader::join(&self.0, Start::Latest, 0, &pace, None).unwrap().unwrap();
+        let (reader, found) =
+            Reader::join(&self.0, Start::Latest, 0, &pace, Who::default()).unwrap().unwrap();
         Cursor { reader, from: found.sequence }
     }
 

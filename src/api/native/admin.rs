@@ -5,6 +5,7 @@ use hyper::body::Incoming;
 use tonic::codegen::Service;
 use tonic::{Response, Status};
 
+use super::administering::Administering;
 use super::intake::Intake;
 use super::{Native, convert};
 use crate::api::reply::Reply;
@@ -20,10 +21,10 @@ use crate::topic::{Namespace, TopicName};
 
 /// Answers a call of Admin.
 pub fn answer(native: Native, request: Request<Incoming>) -> Reply {
-    let bytes_max = native.max_message_bytes;
+    let (bytes_max, span) = (native.max_message_bytes, Administering::begin(&native, &request));
     let request = request.map(|body| Intake::single(body, &native));
     let answer = AdminServer::new(native).max_decoding_message_size(bytes_max).call(request);
-    Reply::tonic(Box::pin(async move { answer.await.map(readable) }))
+    Reply::tonic(Box::pin(Administering::around(span, async move { answer.await.map(readable) })))
 }
 
 type Answer<T> = Result<Response<T>, Status>;

@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
-use crate::broker::{Delivery, Subscribe, TopicChange, TopicInfo};
+use crate::broker::{Delivery, Subscribe, SubscriptionInfo, TopicChange, TopicInfo};
 use crate::error::{Code, Error, Result};
 use crate::limits::{HEARTBEAT_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
+use crate::metrics::Counted;
 use crate::proto::v1;
 use crate::topic::{Batch, Discontinuity, Message, Position, Reason, Start, TopicName};
 
@@ -51,6 +52,7 @@ pub fn subscribe(request: v1::SubscribeRequest) -> Result<(TopicName, Subscribe)
         start: from.map_or(Ok(Start::Latest), start)?,
         max_batch_bytes: (max_batch_bytes > 0).then_some(max_batch_bytes as usize),
         heartbeat_interval: heartbeat_interval.transpose()?,
+        peer: None,
         eject: None,
     };
     Ok((name, request))
@@ -132,13 +134,14 @@ fn position(position: Position) -> v1::Position {
 
 /// A duration that is not negative and is written as the protocol asks. prost's own conversion
 /// overflows on the smallest number of seconds.
-fn span(duration: prost_types::Duration) -> Option<Duration> {
+pub fn span(duration: prost_types::Duration) -> Option<Duration> {
     let prost_types::Duration { seconds, nanos } = duration;
     let nanos = u32::try_from(nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
     Some(Duration::new(u64::try_from(seconds).ok()?, nanos))
 }
 
-fn duration(duration: Duration) -> prost_types::Duration {
+/// A duration as the protocol writes it.
+pub fn duration(duration: Duration) -> prost_types::Duration {
     prost_types::Duration::try_from(duration).unwrap_or_default()
 }
 
@@ -177,7 +180,7 @@ fn check_durability(durability: i32) -> Result<()> {
 
 /// A topic as Admin answers it.
 pub fn topic(info: TopicInfo) -> v1::Topic {
-    let TopicInfo { name, retention, epoch, first, next, bytes, subscriptions } = info;
+    let TopicInfo { name, retention, epoch, first, next, bytes, subscriptions, lag, traffic: counted } = info;
     v1::Topic {
         namespace: name.namespace().to_string(),
         topic: name.topic().to_owned(),
@@ -192,9 +195,28 @@ pub fn topic(info: TopicInfo) -> v1::Topic {
         next_sequence: next,
         retained_bytes: bytes,
         subscriptions: u32::try_from(subscriptions).unwrap_or(u32::MAX),
-        lag_messages: 0,
-        lag: None,
-        traffic: None,
+        lag_messages: lag.messages,
+        lag: Some(duration(Duration::from_nanos(lag.nanos))),
+        traffic: counted.map(traffic),
+    }
+}
+
+/// What has gone in and out.
+pub fn traffic(counted: Counted) -> v1::Traffic {
+    let Counted { published_messages, published_bytes, delivered_messages, delivered_bytes } = counted;
+    v1::Traffic { published_messages, published_bytes, delivered_messages, delivered_bytes }
+}
+
+/// A subscription as Monitor lists it.
+pub fn subscription(info: SubscriptionInfo) -> v1::SubscriptionState {
+    let SubscriptionInfo { id, peer, next, lag_messages, silent_for, opened } = info;
+    v1::SubscriptionState {
+        subscription_id: bytes::Bytes::copy_from_slice(id.as_bytes()),
+        peer: peer.map_or_else(String::new, |peer| peer.to_string()),
+        next_sequence: next,
+        lag_messages,
+        silent_for: Some(duration(silent_for)),
+        open_time_unix_nano: opened,
     }
 }
 

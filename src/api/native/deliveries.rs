@@ -4,6 +4,7 @@
 //! is simply not asked; when the client leaves, the body is dropped, and with it the registration.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -18,17 +19,25 @@ use tonic::{Status, Streaming};
 use tonic_prost::ProstCodec;
 
 use super::intake::Intake;
-use super::{Native, convert};
+use super::subscribing::Subscribing;
+use super::written::{Delivered, Written};
+use super::{Caller, Native, convert};
 use crate::api::frame::{Frame, prefix};
 use crate::api::status::{status, undecoded};
 use crate::api::{Body, Peer};
 use crate::broker::{Delivery, Subscription};
 use crate::error::Error;
 use crate::proto::v1::{SubscribeRequest, SubscribeResponse};
+use crate::store::unix_nanos;
+use crate::topic::{Position, Run};
+use crate::trace::Recorder;
 
 /// A subscription as a response body.
 pub struct Deliveries {
     subscription: Subscription,
+    recorder: Arc<Recorder>,
+    /// Its trace, where it has one.
+    subscribing: Option<Box<Subscribing>>,
     /// What was found behind notices and waits for its own frame.
     next: Option<Box<BodyFrame<Frame>>>,
     ended: bool,
@@ -37,9 +46,10 @@ pub struct Deliveries {
 /// Answers a Subscribe.
 pub async fn subscribe(native: Native, request: Request<Incoming>) -> Response<Body> {
     match open(&native, request).await {
-        Ok(subscription) => {
-            let mut response =
-                Response::new(Body::from(Deliveries { subscription, next: None, ended: false }));
+        Ok((subscription, subscribing)) => {
+            let recorder = native.broker.recorder().clone();
+            let body = Deliveries { subscription, recorder, subscribing, next: None, ended: false };
+            let mut response = Response::new(Body::from(body));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
             response
         }
@@ -47,14 +57,21 @@ pub async fn subscribe(native: Native, request: Request<Incoming>) -> Response<B
     }
 }
 
-async fn open(native: &Native, request: Request<Incoming>) -> Result<Subscription, Status> {
+type Opened = (Subscription, Option<Box<Subscribing>>);
+
+async fn open(native: &Native, request: Request<Incoming>) -> Result<Opened, Status> {
+    let (begun, caller) = (unix_nanos(), Caller::of(&request));
     let (parts, body) = request.into_parts();
     let request = receive(native, body).await?;
     let (name, mut request) = convert::subscribe(request).map_err(status)?;
+    let subscribing = Subscribing::begin(native.broker.recorder(), &name, &request, caller, begun);
     if let Some(peer) = parts.extensions.get::<Peer>().cloned() {
+        request.peer = Some(peer.address());
         request.eject = Some(Box::new(move || peer.close()));
     }
-    native.broker.subscribe(&name, request).await.map_err(status)
+    let outcome = native.broker.subscribe(&name, request).await;
+    let subscribing = subscribing.and_then(|subscribing| subscribing.opened(&outcome));
+    Ok((outcome.map_err(status)?, subscribing))
 }
 
 /// The one message of the request.
@@ -64,6 +81,21 @@ async fn receive(native: &Native, body: Incoming) -> Result<SubscribeRequest, St
     let mut requests = Streaming::new_request(decoder, body, None, Some(native.max_message_bytes));
     let missing = || status(Error::field("request", "has to be sent: the stream ended before a message"));
     requests.message().await.map_err(undecoded)?.ok_or_else(missing)
+}
+
+impl Deliveries {
+    /// The frame of a run, which tells of its traced messages when it is written.
+    fn frame(&self, mut run: Run) -> BodyFrame<Frame> {
+        let (first, last) = (run.first, run.last);
+        let written = Written::of(&self.recorder, &mut run, || Delivered {
+            topic: self.subscription.topic().clone(),
+            subscription: self.subscription.id(),
+            peer: self.subscription.peer(),
+            first: Position::new(self.subscription.epoch(), first),
+            last,
+        });
+        BodyFrame::data(Frame::message(run.slices, run.bytes).telling(written))
+    }
 }
 
 impl http_body::Body for Deliveries {
@@ -88,15 +120,16 @@ impl http_body::Body for Deliveries {
             let frame = match Pin::new(&mut this.subscription).poll_next(cx) {
                 Poll::Pending if notices.is_empty() => return Poll::Pending,
                 Poll::Pending | Poll::Ready(None) => break,
-                Poll::Ready(Some(Ok(Delivery::Messages(run)))) => {
-                    BodyFrame::data(Frame::message(run.slices, run.bytes))
-                }
+                Poll::Ready(Some(Ok(Delivery::Messages(run)))) => this.frame(run),
                 Poll::Ready(Some(Ok(delivery))) => {
                     convert::notice(delivery).iter().for_each(|notice| put(&mut notices, notice));
                     continue;
                 }
                 Poll::Ready(Some(Err(error))) => {
                     this.ended = true;
+                    if let Some(subscribing) = this.subscribing.take() {
+                        subscribing.ended(&error);
+                    }
                     BodyFrame::trailers(trailers(error))
                 }
             };

@@ -90,7 +90,10 @@ impl Binaries {
 
 fn arguments(system: System, port: u16) -> Vec<String> {
     let line = match system {
-        System::Bugle | System::Kernel => format!("serve --listen 127.0.0.1:{port}"),
+        // With its metrics on, as it is when it serves.
+        System::Bugle | System::Kernel => {
+            format!("serve --listen 127.0.0.1:{port} --metrics 127.0.0.1:0")
+        }
         System::Nats => format!("--addr 127.0.0.1 --port {port}"),
         System::Redis => format!("--bind 127.0.0.1 --port {port} --appendonly no --maxclients 50000 --save"),
     };

@@ -52,10 +52,12 @@ impl Eviction {
         while !self.budget.has_room(bytes) {
             let Some((number, channel)) = self.take_oldest(begun) else { return false };
             let Some(channel) = channel.upgrade() else { continue };
-            let oldest = channel.with_log(|log| {
+            let (dropped, oldest) = channel.with_log(|log| {
+                let before = log.bytes();
                 log.drop_oldest();
-                log.oldest_time()
+                (before - log.bytes(), log.oldest_time())
             });
+            self.budget.note_evicted(dropped);
             // Whoever appends to it after this look lists it again.
             if let Some(time) = oldest {
                 self.lock().insert(time, number, &channel);

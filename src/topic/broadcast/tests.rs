@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::limits::FANOUT_RUN;
-use crate::topic::{Budget, Message, Pace, Reader, Retention};
+use crate::topic::{Budget, Message, Pace, Reader, Retention, Who};
 
 /// Counts how often a reader is woken.
 #[derive(Default)]
@@ -39,7 +39,8 @@ impl Member {
 
     fn with(channel: &Arc<Broadcast>, heartbeat_interval: Duration, stall_timeout: Duration) -> Member {
         let pace = Pace { heartbeat_interval, stall_timeout };
-        let (reader, found) = Reader::join(channel, Start::Latest, 1, &pace, None).unwrap().unwrap();
+        let (reader, found) =
+            Reader::join(channel, Start::Latest, 1, &pace, Who::default()).unwrap().unwrap();
         Member { reader, from: found.sequence, bell: Arc::default() }
     }
 
@@ -84,7 +85,7 @@ fn work_all(channel: &Arc<Broadcast>) {
 }
 
 fn tick(channel: &Arc<Broadcast>, ticks: usize) -> usize {
-    (0..ticks).map(|_| channel.fanout().tick(false)).sum()
+    (0..ticks).map(|_| channel.fanout().tick(false).len()).sum()
 }
 
 #[test]

@@ -1,0 +1,104 @@
+//! The Monitor service: the server as a whole, who is behind, one message's way, the log.
+
+use http::Request;
+use hyper::body::Incoming;
+use tonic::codegen::Service;
+use tonic::{Response, Status};
+
+use super::administering::Administering;
+use super::intake::Intake;
+use super::{Native, convert, probe};
+use crate::api::reply::Reply;
+use crate::api::status::{readable, status};
+use crate::error::{Code, Error, Result};
+use crate::metrics::process;
+use crate::proto::v1::monitor_server::{Monitor, MonitorServer};
+use crate::proto::v1::{
+    GetLoggingRequest, GetServerRequest, ListSubscriptionsRequest, ListSubscriptionsResponse, Logging,
+    Server, TraceTopicRequest, TraceTopicResponse, UpdateLoggingRequest,
+};
+use crate::store::unix_nanos;
+use crate::topic::TopicName;
+
+/// Answers a call of Monitor.
+pub fn answer(native: Native, request: Request<Incoming>) -> Reply {
+    let (bytes_max, span) = (native.max_message_bytes, Administering::begin(&native, &request));
+    let request = request.map(|body| Intake::single(body, &native));
+    let answer = MonitorServer::new(native).max_decoding_message_size(bytes_max).call(request);
+    Reply::tonic(Box::pin(Administering::around(span, async move { answer.await.map(readable) })))
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl Monitor for Native {
+    async fn get_server(&self, request: tonic::Request<GetServerRequest>) -> Answer<Server> {
+        let GetServerRequest {} = request.into_inner();
+        Ok(Response::new(self.server()))
+    }
+
+    async fn list_subscriptions(
+        &self,
+        request: tonic::Request<ListSubscriptionsRequest>,
+    ) -> Answer<ListSubscriptionsResponse> {
+        let ListSubscriptionsRequest { namespace, topic, page_size } = request.into_inner();
+        let name = TopicName::parse(&namespace, &topic).map_err(status)?;
+        let (listed, total) =
+            self.broker.list_subscriptions(&name, convert::page_size(page_size)).map_err(status)?;
+        let subscriptions = listed.into_iter().map(convert::subscription).collect();
+        Ok(Response::new(ListSubscriptionsResponse { subscriptions, total: total as u64 }))
+    }
+
+    async fn trace_topic(&self, request: tonic::Request<TraceTopicRequest>) -> Answer<TraceTopicResponse> {
+        let accepted = unix_nanos();
+        Ok(Response::new(probe::run(self, request.into_inner(), accepted).await.map_err(status)?))
+    }
+
+    async fn get_logging(&self, request: tonic::Request<GetLoggingRequest>) -> Answer<Logging> {
+        let GetLoggingRequest {} = request.into_inner();
+        Ok(Response::new(Logging { filter: self.logging().map_err(status)?.filter() }))
+    }
+
+    async fn update_logging(&self, request: tonic::Request<UpdateLoggingRequest>) -> Answer<Logging> {
+        let UpdateLoggingRequest { logging } = request.into_inner();
+        let missing = || status(Error::field("logging", "has to be given"));
+        let Logging { filter } = logging.ok_or_else(missing)?;
+        let own = self.logging().map_err(status)?;
+        own.set_filter(&filter).map_err(|error| status(error.under("logging")))?;
+        Ok(Response::new(Logging { filter: own.filter() }))
+    }
+}
+
+impl Native {
+    fn logging(&self) -> Result<&dyn crate::api::Logging> {
+        let message = "the log is not this server's: the program that embeds it decides what is logged";
+        let missing = || Error::new(Code::FailedPrecondition, message).reason("LOGGING_NOT_OWNED");
+        self.logging.as_deref().ok_or_else(missing)
+    }
+
+    fn server(&self) -> Server {
+        let (state, budget) = (self.broker.metrics().state(), self.broker.budget());
+        let traffic = state.topics().iter().map(|topic| topic.counted()).sum();
+        Server {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            start_time_unix_nano: state.started_unix_nanos(),
+            time_unix_nano: unix_nanos(),
+            draining: state.is_draining(),
+            memory_budget_bytes: budget.limit() as u64,
+            memory_used_bytes: budget.used() as u64,
+            memory_pinned_bytes: budget.pinned() as u64,
+            resident_bytes: process::resident_bytes("self").unwrap_or(0),
+            cpu_time: process::cpu("self").map(convert::duration),
+            connections: state.connections.get(),
+            streams: state.streams.get(),
+            subscriptions: self.broker.subscriptions() as u64,
+            topics: self.broker.topics() as u64,
+            namespaces: self.broker.namespaces() as u64,
+            traffic: Some(convert::traffic(traffic)),
+            discontinuities: state.discontinuities().map(|(_, notices, _)| notices).sum(),
+            stalls: state.stalls.get(),
+            refusals: state.refusals().map(|(_, count)| count).sum(),
+            spans_dropped: self.broker.recorder().counts().dropped(),
+        }
+    }
+}

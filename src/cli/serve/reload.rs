@@ -1,0 +1,108 @@
+//! SIGHUP: reading the configuration again while the server runs.
+//!
+//! From the same sources as at the start. What can be changed in a running server is changed, which
+//! is the filter of the log; of every other option that says something else now, a line says that
+//! it waits for a restart. A configuration with a mistake changes nothing.
+//!
+//! A terminal that goes away sends the same signal to what was started from it. Nobody would expect
+//! the server to outlive it then, so that one means the end.
+
+use std::convert::Infallible;
+use std::io::IsTerminal;
+
+use tokio::signal::unix::Signal;
+
+use crate::config::{Loaded, Mistakes, OPTIONS, Origin, Sources};
+use crate::error::Result;
+use crate::telemetry::Logging;
+
+/// The option that is changed in a running server.
+const LIVE: &str = "log.level";
+
+/// What a configuration that is read again is compared with, and applied to.
+pub struct Reload {
+    sources: Sources,
+    running: Loaded,
+    logging: Logging,
+}
+
+impl Reload {
+    /// The configuration that the server runs with, where it came from, and its log.
+    pub fn new(sources: Sources, running: Loaded, logging: Logging) -> Self {
+        Reload { sources, running, logging }
+    }
+
+    /// Reads the configuration again at each of these signals.
+    pub async fn follow(&self, mut hangups: Signal, terminal: Terminal) -> Infallible {
+        loop {
+            // There is no end of a signal before that of the runtime.
+            if hangups.recv().await.is_none() {
+                std::future::pending::<()>().await;
+            }
+            if !terminal.is_gone() {
+                self.read().await;
+            }
+        }
+    }
+
+    async fn read(&self) {
+        let sources = self.sources.clone();
+        // Reading waits for the disk, or for whoever writes into a pipe.
+        let outcome = match tokio::task::spawn_blocking(move || sources.load()).await {
+            Ok(Ok(loaded)) => self.apply(&loaded).map_err(|error| error.to_string()),
+            Ok(Err(mistakes)) => Err(one_line(&mistakes)),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(problem) = outcome {
+            tracing::error!(problem, "the configuration was read again and not applied; nothing has changed");
+        }
+    }
+
+    fn apply(&self, fresh: &Loaded) -> Result<()> {
+        self.logging.set_filter(&fresh.config.log.level)?;
+        let differing = differing(&self.running, fresh);
+        for key in &differing {
+            tracing::warn!(option = key, from = %fresh.origin(key), "this option has changed; restart to apply it");
+        }
+        tracing::info!(
+            filter = self.logging.filter(),
+            waiting = differing.len(),
+            "read the configuration again"
+        );
+        Ok(())
+    }
+}
+
+/// The options that wait for a restart. A default can differ by itself, as that of the memory does
+/// when the machine has other limits: nobody has asked for that.
+fn differing(running: &Loaded, fresh: &Loaded) -> Vec<&'static str> {
+    let is_said = |key| [running, fresh].iter().any(|loaded| loaded.origin(key) != Origin::Default);
+    let differ = OPTIONS
+        .iter()
+        .filter(|option| option.key != LIVE && (option.get)(&running.config) != (option.get)(&fresh.config));
+    differ.map(|option| option.key).filter(|key| is_said(key)).collect()
+}
+
+fn one_line(mistakes: &Mistakes) -> String {
+    mistakes.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// The terminal that the process was started from, if any.
+#[derive(Debug, Clone, Copy)]
+pub struct Terminal {
+    were: [bool; 3],
+}
+
+impl Terminal {
+    /// As it is now.
+    pub fn now() -> Self {
+        let (input, output, errors) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+        Terminal { were: [input.is_terminal(), output.is_terminal(), errors.is_terminal()] }
+    }
+
+    /// Whether it was there and is not any more.
+    pub fn is_gone(&self) -> bool {
+        let are = Terminal::now().were;
+        self.were.iter().zip(are).any(|(was, is)| *was && !is)
+    }
+}

@@ -1,0 +1,316 @@
+//! Traces as a receiver of OTLP sees them: which spans there are, how they hang together, and that
+//! a receiver in trouble changes nothing for clients.
+
+use bugle::proto::v1::{Message, PublishRequest};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use tonic::Request;
+
+use crate::bus::{Bus, EARLIEST, LATEST, batch, message, number, numbers};
+use crate::collector::{Collector, attribute, named};
+use crate::feed::Heard;
+use crate::support::soon;
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const CALLER: &str = "00f067aa0ba902b7";
+
+/// A `traceparent` of the trace, of a span with this number.
+fn context(span: u64, is_sampled: bool) -> String {
+    format!("00-{TRACE}-{span:016x}-0{}", u8::from(is_sampled))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A request of a caller whose trace is recorded.
+fn traced(request: PublishRequest) -> Request<PublishRequest> {
+    let mut request = Request::new(request);
+    let traceparent = format!("00-{TRACE}-{CALLER}-01");
+    request.metadata_mut().insert("traceparent", traceparent.parse().unwrap());
+    request.metadata_mut().insert("tracestate", "vendor=1".parse().unwrap());
+    request
+}
+
+fn is_child(child: &Span, parent: &Span) -> bool {
+    child.parent_span_id == parent.span_id && child.trace_id == parent.trace_id
+}
+
+async fn bus(collector: &Collector) -> Bus {
+    Bus::with(|config| collector.configure(config)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publish_with_two_subscribers_is_one_connected_set_of_spans() {
+    let collector = Collector::grpc().await;
+    let bus = bus(&collector).await;
+    let mut feeds = [bus.subscribe("orders", LATEST).await, bus.subscribe("orders", LATEST).await];
+    let request =
+        PublishRequest { topic: "orders".into(), messages: vec![message("hello")], ..Default::default() };
+    let receipt = soon(bus.client().publish(traced(request))).await.unwrap().into_inner();
+    let mut carried = Vec::new();
+    for feed in &mut feeds {
+        carried.extend(feed.take(1).await);
+    }
+
+    let spans = collector.spans("deliver orders", 2).await;
+    let publish = named(&spans, "publish orders")[0];
+    let fan_out = named(&spans, "fan-out orders")[0];
+    let delivers = named(&spans, "deliver orders");
+    assert_eq!((spans.len(), delivers.len()), (4, 2), "{spans:?}");
+    assert!(spans.iter().all(|span| hex(&span.trace_id) == TRACE));
+    assert_eq!(hex(&publish.parent_span_id), CALLER);
+    assert!(is_child(fan_out, publish));
+    assert!(delivers.iter().all(|deliver| is_child(deliver, fan_out)));
+    assert_eq!(publish.kind, SpanKind::Server as i32);
+    assert_eq!(fan_out.kind, SpanKind::Internal as i32);
+    assert!(delivers.iter().all(|deliver| deliver.kind == SpanKind::Producer as i32));
+    // Subscribers can join: the message carries the context of the publish.
+    for message in &carried {
+        assert_eq!(message.traceparent, format!("00-{TRACE}-{}-01", hex(&publish.span_id)));
+        assert_eq!(message.tracestate, "vendor=1");
+    }
+    let id = uuid::Uuid::from_slice(&carried[0].id).unwrap().to_string();
+    let sequence = receipt.first_sequence.to_string();
+    for (span, key, expected) in [
+        (publish, "messaging.system", "bugle"),
+        (publish, "messaging.destination.name", "orders"),
+        (publish, "messaging.operation.name", "publish"),
+        (publish, "messaging.operation.type", "send"),
+        (publish, "messaging.message.id", id.as_str()),
+        (publish, "bugle.namespace", "default"),
+        (publish, "bugle.sequence.first", sequence.as_str()),
+        (publish, "network.peer.address", "127.0.0.1"),
+        (fan_out, "bugle.readers.woken", "2"),
+        (delivers[0], "messaging.batch.message_count", "1"),
+        (delivers[0], "bugle.sequence.last", sequence.as_str()),
+    ] {
+        assert_eq!(attribute(span, key).as_deref(), Some(expected), "{key} of {}", span.name);
+    }
+    let told =
+        |feed: &crate::feed::Feed| uuid::Uuid::from_slice(&feed.opened.subscription_id).unwrap().to_string();
+    let mut subscriptions: Vec<_> = feeds.iter().map(told).collect();
+    let mut seen: Vec<_> =
+        delivers.iter().map(|deliver| attribute(deliver, "bugle.subscription.id").unwrap()).collect();
+    subscriptions.sort();
+    seen.sort();
+    assert_eq!(seen, subscriptions);
+    assert_eq!(collector.resource("service.name").as_deref(), Some("bugle"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_contexts_of_messages_are_carried_unchanged_and_linked_up_to_a_limit() {
+    let collector = Collector::grpc().await;
+    let bus = bus(&collector).await;
+    let mut feed = bus.subscribe("t", LATEST).await;
+    let made = |span: u64| Message {
+        traceparent: context(span, true),
+        tracestate: format!("place={span}"),
+        ..message("x")
+    };
+    let messages: Vec<_> = (1..=200).map(made).collect();
+    let request = PublishRequest { topic: "t".into(), messages: messages.clone(), ..Default::default() };
+    soon(bus.client().publish(request)).await.unwrap();
+    for (carried, sent) in feed.take(200).await.iter().zip(&messages) {
+        assert_eq!((&carried.traceparent, &carried.tracestate), (&sent.traceparent, &sent.tracestate));
+    }
+    let spans = collector.spans("deliver t", 1).await;
+    for name in ["publish t", "deliver t"] {
+        let span = named(&spans, name)[0];
+        let links: Vec<_> = span.links.iter().map(|link| hex(&link.span_id)).collect();
+        let expected: Vec<_> = (1..=128).map(|span: u64| format!("{span:016x}")).collect();
+        assert_eq!(links, expected, "{name}");
+        assert_eq!(attribute(span, "messaging.batch.message_count").as_deref(), Some("200"));
+    }
+    // Nobody else being there, the first message's context is the parent.
+    assert_eq!(hex(&named(&spans, "publish t")[0].parent_span_id), format!("{:016x}", 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_its_caller_does_not_record_leaves_no_span() {
+    let collector = Collector::grpc().await;
+    let bus = bus(&collector).await;
+    let mut feed = bus.subscribe("t", LATEST).await;
+    let unsampled = Message { traceparent: context(5, false), ..message("quiet") };
+    let request =
+        PublishRequest { topic: "t".into(), messages: vec![unsampled.clone()], ..Default::default() };
+    soon(bus.client().publish(request)).await.unwrap();
+    assert_eq!(feed.take(1).await[0].traceparent, unsampled.traceparent);
+    bus.publish("t", ["no context"]).await;
+    assert_eq!(feed.take(1).await[0].traceparent, "");
+    let malformed = Message { traceparent: "00-zz-zz-01".into(), ..message("odd") };
+    let request = PublishRequest { topic: "t".into(), messages: vec![malformed], ..Default::default() };
+    soon(bus.client().publish(request)).await.unwrap();
+    assert_eq!(feed.take(1).await[0].traceparent, "00-zz-zz-01");
+    // What comes behind them is recorded: so they would have been seen.
+    soon(bus.client().publish(traced(batch("t", ["loud"])))).await.unwrap();
+    let spans = collector.spans("deliver t", 1).await;
+    assert_eq!((named(&spans, "publish t").len(), named(&spans, "deliver t").len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_parent_a_quiet_topic_is_seen_and_a_loud_one_bounded() {
+    let collector = Collector::grpc().await;
+    let bus = Bus::with(|config| {
+        collector.configure(config);
+        (config.traces.ratio, config.traces.topic_floor, config.traces.topic_cap) = (1.0, 1, 3);
+    })
+    .await;
+    let mut feed = bus.subscribe("loud", EARLIEST).await;
+    bus.publish("quiet", ["once"]).await;
+    let begun = std::time::Instant::now();
+    for _ in 0..200 {
+        bus.publish("loud", ["again"]).await;
+    }
+    let seconds = begun.elapsed().as_secs() as usize + 2;
+    let heard = feed.take(200).await;
+    let spans = collector.spans("publish quiet", 1).await;
+    let loud = named(&spans, "publish loud");
+    assert!(!loud.is_empty() && loud.len() <= 3 * seconds, "{}", loud.len());
+    assert!(loud.iter().all(|span| span.parent_span_id.is_empty()), "they are the roots of their traces");
+    let carried = heard.iter().filter(|message| !message.traceparent.is_empty()).count();
+    assert!((1..=3 * seconds).contains(&carried), "{carried}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trouble_is_seen_whatever_is_sampled() {
+    let collector = Collector::grpc().await;
+    let bus = bus(&collector).await;
+    bus.publish("t", ["x"]).await;
+    let refused = soon(bus.client().publish(batch("t", [vec![0; 2 << 20]]))).await.unwrap_err();
+    let spans = collector.spans("refusal", 1).await;
+    let refusal = named(&spans, "refusal Publish")[0];
+    assert_eq!(attribute(refusal, "error.type").as_deref(), Some("invalid_argument"));
+    assert_eq!(refusal.status.as_ref().unwrap().message, refused.message());
+
+    let old = bugle::proto::v1::Position { epoch: 1, sequence: 1 };
+    let start = bugle::proto::v1::start_position::Start::After(old);
+    let mut feed = bus.subscribe("t", Some(start)).await;
+    while !matches!(feed.hear().await.unwrap(), Heard::Gap(_)) {}
+    let spans = collector.spans("discontinuity", 1).await;
+    let gap = named(&spans, "discontinuity t")[0];
+    assert_eq!(attribute(gap, "bugle.discontinuity.reason").as_deref(), Some("reset"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_is_a_short_span_when_it_opens_and_one_when_it_ends() {
+    let collector = Collector::grpc().await;
+    let bus = Bus::with(|config| {
+        collector.configure(config);
+        config.traces.ratio = 1.0;
+    })
+    .await;
+    let feed = bus.subscribe("t", LATEST).await;
+    let id = uuid::Uuid::from_slice(&feed.opened.subscription_id).unwrap().to_string();
+    drop(feed);
+    let spans = collector.spans("subscribe t", 2).await;
+    let spans = named(&spans, "subscribe t");
+    let event = |event: &str| {
+        let is = |span: &&&Span| attribute(span, "bugle.event").as_deref() == Some(event);
+        *spans.iter().find(is).unwrap()
+    };
+    assert!(is_child(event("close"), event("open")));
+    assert_eq!(attribute(event("open"), "bugle.subscription.id"), Some(id));
+    let receipt = bus.publish("t", ["x"]).await;
+    let last = bugle::proto::v1::Position { epoch: receipt.epoch, sequence: receipt.last_sequence };
+    drop(bus.subscribe("t", Some(bugle::proto::v1::start_position::Start::After(last))).await);
+    let spans = collector.spans("subscribe t", 4).await;
+    let resumed = spans.iter().filter(|span| attribute(span, "bugle.event").as_deref() == Some("resume"));
+    assert_eq!(resumed.count(), 1);
+    soon(bus.admin().list_topics(bugle::proto::v1::ListTopicsRequest::default())).await.unwrap();
+    let spans = collector.spans("admin ListTopics", 1).await;
+    assert_eq!(named(&spans, "admin ListTopics")[0].kind, SpanKind::Server as i32);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_context_of_a_stream_is_not_that_of_its_messages() {
+    let collector = Collector::grpc().await;
+    let bus = bus(&collector).await;
+    let mut feed = bus.subscribe("t", LATEST).await;
+    let own = Message { traceparent: context(9, true), ..message("mine") };
+    let request = PublishRequest { topic: "t".into(), messages: vec![own], ..Default::default() };
+    let mut stream = Request::new(tokio_stream::iter([batch("t", ["none"]), request]));
+    stream.metadata_mut().insert("traceparent", context(7, true).parse().unwrap());
+    let mut answers = soon(bus.client().publish_stream(stream)).await.unwrap().into_inner();
+    while soon(answers.message()).await.unwrap().is_some() {}
+    let carried: Vec<_> = feed.take(2).await.into_iter().map(|message| message.traceparent).collect();
+    assert_eq!(carried, [String::new(), context(9, true)]);
+    let spans = collector.spans("publish t", 1).await;
+    assert_eq!(hex(&named(&spans, "publish t")[0].parent_span_id), format!("{:016x}", 9));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn otlp_goes_over_http_too_and_metrics_are_pushed() {
+    let collector = Collector::http().await;
+    let bus = Bus::with(|config| {
+        collector.configure(config);
+        config.otlp.protocol = "http/protobuf";
+    })
+    .await;
+    soon(bus.client().publish(traced(batch("t", ["x"])))).await.unwrap();
+    collector.spans("publish t", 1).await;
+    let metric = collector.metric("bugle.published.messages").await;
+    assert_eq!(metric.unit, "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_spans_are_sent_when_the_server_ends() {
+    let collector = Collector::grpc().await;
+    let mut bus = bus(&collector).await;
+    soon(bus.client().publish(traced(batch("t", ["x"])))).await.unwrap();
+    bus.server.stop();
+    bus.server.ended().await;
+    let spans = collector.spans("drain", 1).await;
+    assert_eq!(named(&spans, "publish t").len(), 1);
+}
+
+/// Publishes traced messages to a subscriber while a collector is in trouble: all arrive.
+async fn goes_on(bus: &Bus) {
+    let mut feed = bus.subscribe("t", LATEST).await;
+    for n in 0..50 {
+        let request = batch("t", numbers(n * 20..(n + 1) * 20));
+        soon(bus.client().publish(traced(request))).await.unwrap();
+    }
+    let heard: Vec<_> = feed.take(1000).await.iter().map(number).collect();
+    assert!(heard.into_iter().eq(0..1000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_hangs_changes_nothing_for_clients() {
+    let collector = Collector::hanging().await;
+    let mut bus = bus(&collector).await;
+    soon(bus.client().publish(traced(batch("first", ["x"])))).await.unwrap();
+    collector.anything().await;
+    goes_on(&bus).await;
+    bus.server.stop();
+    assert_eq!(bus.server.ended().await.cut, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_dies_changes_nothing_for_clients_and_what_is_dropped_is_counted() {
+    let collector = Collector::grpc().await;
+    let bus = bus(&collector).await;
+    soon(bus.client().publish(traced(batch("first", ["x"])))).await.unwrap();
+    collector.spans("publish first", 1).await;
+    drop(collector);
+    goes_on(&bus).await;
+    let counts = bus.broker.recorder().counts();
+    let dropped = async {
+        while counts.dropped() == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    soon(dropped).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_exporter_nothing_is_recorded_and_a_callers_context_is_passed_on() {
+    let bus = Bus::start().await;
+    let mut feed = bus.subscribe("t", LATEST).await;
+    bus.publish("t", ["plain"]).await;
+    soon(bus.client().publish(traced(batch("t", ["traced"])))).await.unwrap();
+    let carried: Vec<_> = feed.take(2).await.into_iter().map(|message| message.traceparent).collect();
+    assert_eq!(carried, [String::new(), format!("00-{TRACE}-{CALLER}-01")]);
+    let counts = bus.broker.recorder().counts();
+    assert_eq!(counts.recorded.load(std::sync::atomic::Ordering::Relaxed), 0);
+}
