@@ -4,14 +4,19 @@
 pub mod bench;
 mod completions;
 mod exit;
+mod health;
+mod log;
 mod namespaces;
 mod output;
+mod paint;
 mod publish;
 pub mod serve;
 mod start;
 mod subscribe;
 mod target;
+mod top;
 mod topics;
+mod trace;
 mod units;
 
 use std::process::ExitCode;
@@ -51,6 +56,14 @@ enum Command {
     Topics(topics::TopicsArgs),
     /// List, create and delete namespaces
     Namespaces(namespaces::NamespacesArgs),
+    /// Watch a running server: its load, its topics, their subscriptions
+    Top(top::TopArgs),
+    /// Send a probe through a topic and show when it was where
+    Trace(trace::TraceArgs),
+    /// Show which log lines a running server writes, or change that
+    Log(log::LogArgs),
+    /// Ask whether the server takes work
+    Health(health::HealthArgs),
     /// Measure the bus, and compare it with others
     Bench(bench::BenchArgs),
     /// Print the completions for a shell
@@ -65,6 +78,10 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Subscribe(args) => subscribe::run(args).await,
         Command::Topics(args) => topics::run(args).await,
         Command::Namespaces(args) => namespaces::run(args).await,
+        Command::Top(args) => top::run(args).await,
+        Command::Trace(args) => trace::run(args).await,
+        Command::Log(args) => log::run(args).await,
+        Command::Health(args) => health::run(args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Completions(args) => completions::run(args),
     };

@@ -6,7 +6,8 @@ use std::process::{Child, Command, Output, Stdio};
 
 use crate::support::{Process, Running, config};
 
-fn bugle(address: SocketAddr, arguments: &[&str]) -> Command {
+/// The program, told where the server is.
+pub fn bugle(address: SocketAddr, arguments: &[&str]) -> Command {
     let mut command = Command::new(Process::PATH);
     command.args(arguments).env("BUGLE_SERVER", format!("http://{address}")).env_remove("BUGLE_NAMESPACE");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -14,7 +15,7 @@ fn bugle(address: SocketAddr, arguments: &[&str]) -> Command {
 }
 
 /// Runs a command to its end; its outputs as text and its exit code.
-async fn run(address: SocketAddr, arguments: &[&str]) -> (String, String, i32) {
+pub async fn run(address: SocketAddr, arguments: &[&str]) -> (String, String, i32) {
     let mut command = bugle(address, arguments);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let Output { status, stdout, stderr } = output;
@@ -34,7 +35,7 @@ async fn run_with(address: SocketAddr, arguments: &[&str], input: &'static [u8])
 }
 
 /// An address nothing listens on.
-fn nobody() -> SocketAddr {
+pub fn nobody() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
@@ -171,7 +172,11 @@ async fn an_interrupt_ends_a_subscription_quietly() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_subcommand_explains_itself_with_an_example() {
-    for command in ["serve", "publish", "subscribe", "topics", "namespaces", "bench", "completions"] {
+    let work = ["serve", "publish", "subscribe", "topics", "namespaces", "bench", "completions"];
+    let look = ["top", "trace", "log", "health"];
+    let (all, ..) = run(nobody(), &["--help"]).await;
+    for command in work.into_iter().chain(look) {
+        assert!(all.contains(&format!("\n  {command} ")), "{command}: {all}");
         let (help, _, code) = run(nobody(), &[command, "--help"]).await;
         assert_eq!(code, 0, "{command}");
         assert!(help.contains(&format!("bugle {command}")) && help.contains("Example"), "{command}: {help}");

@@ -172,7 +172,7 @@ def main():
         for version in ["v1", "v1alpha"]:
             reflection = Reflection(channel, version)
             services = reflection.services()
-            for name in ["bugle.v1.Bus", "bugle.v1.Admin", "grpc.health.v1.Health"]:
+            for name in ["bugle.v1.Bus", "bugle.v1.Admin", "bugle.v1.Monitor", "grpc.health.v1.Health"]:
                 check(name in services, f"{name} is listed by {version}")
             bus = Service(channel, reflection.service("bugle.v1.Bus"))
             admin = Service(channel, reflection.service("bugle.v1.Admin"))

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use bugle::topic::record::headers;
 use bugle::topic::{
-    Batch, Broadcast, Budget, End, Fanout, Log, Message, Next, Pace, Reader, Refused, Retention, Start, Who,
+    Batch, Broadcast, Budget, End, Fanout, Log, Message, Next, Pace, Reader, Refused, Retention, Start,
+    TraceContext, Traced, Who,
 };
 use bytes::Bytes;
 use loom::future::{AtomicWaker, block_on};
@@ -343,7 +344,7 @@ fn a_waiting_reader_is_woken_by_a_heartbeat_and_a_message_at_once() {
         let waker = Waker::from(bell.clone());
         assert!(reader.poll_next(&mut Context::from_waker(&waker), 1, 1 << 16, false).is_pending());
         let ticker = channel.fanout().clone();
-        let ticker = thread::spawn(move || ticker.tick(false));
+        let ticker = thread::spawn(move || ticker.tick(false).len());
         let (publisher, batch) = (channel.clone(), batch.clone());
         let publisher = thread::spawn(move || append(&publisher, &batch));
         publisher.join().unwrap();
@@ -380,7 +381,7 @@ fn the_sweep_cuts_a_reader_that_is_stalled_and_forgets_one_that_left() {
             Reader::join(&channel, Start::Latest, 1, &pace, Who::default()).unwrap().unwrap();
         append(&channel, &batch);
         let ticker = channel.fanout().clone();
-        let ticker = thread::spawn(move || ticker.tick(false));
+        let ticker = thread::spawn(move || ticker.tick(false).len());
         match next(&mut reader, 1) {
             Next::Run(_) | Next::Ended(End::Stalled) => {}
             other => panic!("{other:?}"),
@@ -390,4 +391,35 @@ fn the_sweep_cuts_a_reader_that_is_stalled_and_forgets_one_that_left() {
         assert_eq!(channel.readers(), 0);
         assert_eq!(channel.fanout().watched(), 0);
     });
+}
+
+#[test]
+fn the_end_of_a_traced_fan_out_is_told_once_whoever_wakes_the_readers() {
+    model(2, || {
+        let channel = channel(Retention::default());
+        let told = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let (worker, work) = Worker::spawn(&channel, 1);
+        // Two that wait are many here, so the scheduler wakes them, in runs of one.
+        let mut readers = [patient(&channel), patient(&channel)];
+        readers.iter_mut().for_each(|reader| wait(reader, 1));
+        let batches = [0, 1].map(|_| traced(&told));
+        let publishers = batches.map(|batch| {
+            let publisher = channel.clone();
+            thread::spawn(move || append(&publisher, &batch))
+        });
+        publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
+        worker.done();
+        work.join().unwrap();
+        assert_eq!(told.load(std::sync::atomic::Ordering::SeqCst), 2);
+    });
+}
+
+/// A batch that counts how often its fan-out has ended.
+fn traced(told: &std::sync::Arc<std::sync::atomic::AtomicUsize>) -> Batch {
+    let told = told.clone();
+    let fanned_out = Box::new(move |_| {
+        told.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    });
+    let fan_out = TraceContext::sampled(1, 1).unwrap();
+    batch(10).traced_by(Some(Traced { fan_out, created: Vec::new(), fanned_out }))
 }

@@ -8,9 +8,10 @@ use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::support::{Running, config};
 
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "bugle.v1.Admin",
     "bugle.v1.Bus",
+    "bugle.v1.Monitor",
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",

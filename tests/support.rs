@@ -37,6 +37,8 @@ pub fn config() -> Config {
 /// A server in this process; ends when dropped.
 pub struct Running {
     pub address: SocketAddr,
+    /// Where its metrics are, if they are served.
+    pub metrics: Option<SocketAddr>,
     pub broker: Arc<Broker>,
     stop: Option<oneshot::Sender<()>>,
     task: Option<JoinHandle<Result<Drained>>>,
@@ -45,12 +47,12 @@ pub struct Running {
 impl Running {
     pub async fn start(config: Config) -> Self {
         let server = Server::bind(config).await.unwrap();
-        let (address, broker) = (server.local_addr(), server.broker());
+        let (address, metrics, broker) = (server.local_addr(), server.metrics_addr(), server.broker());
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.run(async {
             let _ = stopped.await;
         }));
-        Running { address, broker, stop: Some(stop), task: Some(task) }
+        Running { address, metrics, broker, stop: Some(stop), task: Some(task) }
     }
 
     /// A gRPC channel on a connection of its own.

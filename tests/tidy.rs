@@ -39,29 +39,44 @@ const TOP: [&str; 12] = [
 const LEFT_BEHIND: [&str; 3] = [".git", ".cache", "target"];
 
 /// Who may import whom, besides itself.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("limits", &[]),
     ("sync", &[]),
     ("proto", &[]),
     ("error", &["limits"]),
     ("topic", &["error", "limits", "sync"]),
     ("store", &["error", "limits", "sync", "topic"]),
-    ("broker", &["error", "limits", "store", "sync", "topic"]),
+    ("trace", &["error", "limits", "topic"]),
+    ("metrics", &["error", "limits", "topic", "trace"]),
+    ("broker", &["error", "limits", "metrics", "store", "sync", "topic", "trace"]),
     ("auth", &["error", "limits", "topic"]),
     ("config", &["error", "limits", "topic"]),
-    ("api", &["auth", "broker", "error", "limits", "proto", "store", "topic"]),
+    ("api", &["auth", "broker", "error", "limits", "metrics", "proto", "store", "topic", "trace"]),
     ("client", &["error", "limits", "proto", "topic"]),
-    ("telemetry", &["config", "error", "limits"]),
+    ("telemetry", &["config", "error", "limits", "metrics", "topic", "trace"]),
     (
         "server",
-        &["api", "auth", "broker", "config", "error", "limits", "proto", "store", "telemetry", "topic"],
+        &[
+            "api",
+            "auth",
+            "broker",
+            "config",
+            "error",
+            "limits",
+            "metrics",
+            "proto",
+            "store",
+            "telemetry",
+            "topic",
+            "trace",
+        ],
     ),
-    ("cli", &["client", "config", "error", "limits", "proto", "server", "telemetry", "topic"]),
+    ("cli", &["client", "config", "error", "limits", "metrics", "proto", "server", "telemetry", "topic"]),
     ("main", &["cli"]),
 ];
 
 /// Crates that only some modules may name.
-const CRATES: [(&str, &[&str]); 10] = [
+const CRATES: [(&str, &[&str]); 17] = [
     ("tonic", &["api", "client", "proto", "server"]),
     ("tonic_types", &["api", "client", "proto", "server"]),
     ("tonic_prost", &["api", "client", "proto", "server"]),
@@ -72,6 +87,13 @@ const CRATES: [(&str, &[&str]); 10] = [
     ("hyper", &["api", "server"]),
     ("hyper_util", &["client", "server"]),
     ("clap", &["cli", "main"]),
+    ("crossterm", &["cli", "telemetry"]),
+    ("unicode_width", &["cli"]),
+    ("opentelemetry", &["client", "metrics", "telemetry"]),
+    ("opentelemetry_sdk", &["metrics", "telemetry"]),
+    ("opentelemetry_otlp", &["telemetry"]),
+    ("opentelemetry_prometheus", &["metrics"]),
+    ("prometheus", &["metrics"]),
 ];
 
 struct Source {

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 use serde_json::Value;
+use unicode_width::UnicodeWidthStr;
 
 use crate::client::Delivery;
 use crate::error::{Code, Error, Result};
@@ -59,8 +60,8 @@ pub(super) fn print_json(value: &Value) -> Result<()> {
 /// A table: each column as wide as its widest cell.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-        cells.chain([head[column].len()]).max().unwrap_or_default()
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| columns(cell));
+        cells.chain([columns(head[column])]).max().unwrap_or_default()
     };
     let widths: Vec<_> = (0..head.len()).map(width).collect();
     let mut text = String::new();
@@ -68,18 +69,28 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     for row in std::iter::once(&head).chain(rows) {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
-            let _ = write!(line, "{cell:width$}  ");
+            let blank = width.saturating_sub(columns(cell)) + 2;
+            let _ = write!(line, "{cell}{:blank$}", "");
         }
         let _ = writeln!(text, "{}", line.trim_end());
     }
     text
 }
 
+/// The text without control characters, which must not reach a terminal.
+pub(super) fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+/// How many columns of a terminal the text takes.
+pub(super) fn columns(text: &str) -> usize {
+    UnicodeWidthStr::width(text)
+}
+
 /// A message for people: time, position, payload, and what else it carries.
 pub(super) fn pretty(delivery: &Delivery) -> String {
     let payload = match std::str::from_utf8(delivery.payload()) {
-        // Control characters must not reach a terminal.
-        Ok(text) => text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect(),
+        Ok(text) => visible(text),
         Err(_) => format!("({} bytes, not text) {}", delivery.payload().len(), base64(delivery.payload())),
     };
     let mut line = format!("{}  {}  {payload}", rfc3339(delivery.publish_time()), delivery.position);
@@ -174,7 +185,7 @@ mod tests {
 
     fn delivery(payload: &'static [u8]) -> Delivery {
         let message = Message::new(payload).with_key("k").with_attribute("colour", "red");
-        Delivery { message, position: Position::new(7, 42) }
+        Delivery::new(message, Position::new(7, 42))
     }
 
     #[test]
@@ -208,5 +219,7 @@ mod tests {
     fn columns_of_a_table_line_up() {
         let rows = [vec!["a".to_owned(), "1".to_owned()], vec!["longer".to_owned(), "22".to_owned()]];
         assert_eq!(table(&["TOPIC", "N"], &rows), "TOPIC   N\na       1\nlonger  22\n");
+        let rows = [vec!["注文".to_owned(), "1".to_owned()]];
+        assert_eq!(table(&["TOPIC", "N"], &rows), "TOPIC  N\n注文   1\n");
     }
 }

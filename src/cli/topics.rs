@@ -167,6 +167,14 @@ fn describe(topic: &TopicInfo, json: bool) -> Result<()> {
             format!("{count} messages, {} (sequences {first} to {last})", units::bytes(topic.retained_bytes))
         }
     };
+    let lag = match (topic.subscriptions, topic.lag) {
+        (0, _) => "nobody is subscribed".to_owned(),
+        (_, None) => "nobody is behind".to_owned(),
+        (_, Some(lag)) => {
+            let behind = units::short_duration(lag);
+            format!("the slowest is {} messages behind, {behind}", topic.lag_messages)
+        }
+    };
     output::print(&format!(
         "topic            {}/{}\n\
          durability       {}\n\
@@ -175,7 +183,8 @@ fn describe(topic: &TopicInfo, json: bool) -> Result<()> {
          retain age       {age}\n\
          epoch            {}\n\
          kept             {kept}\n\
-         subscriptions    {}",
+         subscriptions    {}\n\
+         lag              {lag}",
         topic.namespace,
         topic.name,
         topic.settings.durability,
@@ -202,5 +211,7 @@ fn object(topic: &TopicInfo) -> Value {
         "next_sequence": topic.next_sequence,
         "retained_bytes": topic.retained_bytes,
         "subscriptions": topic.subscriptions,
+        "lag_messages": topic.lag_messages,
+        "lag_seconds": topic.lag.unwrap_or_default().as_secs_f64(),
     })
 }

@@ -62,6 +62,36 @@ pub(super) fn duration(duration: Duration) -> String {
     }
 }
 
+/// Writes a count or a rate in five places or fewer: `0.4`, `950`, `12.3k`, `4.56M`.
+pub(super) fn short(count: f64) -> String {
+    // At the edge of a unit rounding would add a digit, so the next unit begins a little earlier.
+    let (unit, size) = [("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)]
+        .into_iter()
+        .find(|(_, size)| count >= 0.9995 * size)
+        .unwrap_or(("", 1.0));
+    let value = count / size;
+    match value {
+        _ if unit.is_empty() && (value >= 9.95 || value.fract() == 0.0) => format!("{value:.0}"),
+        _ if unit.is_empty() => format!("{value:.1}"),
+        _ if value < 9.995 => format!("{value:.2}{unit}"),
+        _ if value < 99.95 => format!("{value:.1}{unit}"),
+        _ => format!("{value:.0}{unit}"),
+    }
+}
+
+/// Writes a duration in six places or fewer: `0.4s`, `12s`, `3m20s`, `2h05m`, `3d04h`.
+pub(super) fn short_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        0..10 => format!("{:.1}s", duration.as_secs_f64()),
+        10..60 => format!("{seconds}s"),
+        60..3600 => format!("{minutes}m{:02}s", seconds % 60),
+        3600..86_400 => format!("{hours}h{:02}m", minutes % 60),
+        _ => format!("{days}d{:02}h", hours % 24),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +116,16 @@ mod tests {
     #[test]
     fn bytes_are_written_short() {
         assert_eq!([0, 1500, 64 << 20, 3 << 29].map(bytes), ["0 B", "1.5 KiB", "64 MiB", "1.5 GiB"]);
+    }
+
+    #[test]
+    fn counts_and_durations_fit_a_column() {
+        let counts = [0.0, 0.44, 9.96, 42.0, 999.4, 999.6, 12_345.0, 999_960.0, 4_560_000.0, 2e13];
+        let texts = ["0", "0.4", "10", "42", "999", "1.00k", "12.3k", "1.00M", "4.56M", "20.0T"];
+        assert_eq!(counts.map(short), texts);
+        let seconds = [0.42, 12.9, 200.0, 7_500.0, 273_600.0];
+        let texts = ["0.4s", "12s", "3m20s", "2h05m", "3d04h"];
+        assert_eq!(seconds.map(|it| short_duration(Duration::from_secs_f64(it))), texts);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::connection::Client;
+use super::traffic::{Traffic, traffic};
 use crate::error::{Error, Result};
 use crate::limits::PAGE_SIZE_MAX;
 use crate::proto::v1 as wire;
@@ -75,6 +76,21 @@ pub struct TopicInfo {
     pub retained_bytes: u64,
     /// Subscriptions now.
     pub subscriptions: u32,
+    /// Messages the subscription furthest behind has not been given, a second ago or less.
+    pub lag_messages: u64,
+    /// The age of the first of them; `None` when there is none.
+    pub lag: Option<Duration>,
+    /// What has gone in and out; `None` where the server does not count this topic by itself.
+    pub traffic: Option<Traffic>,
+}
+
+/// The topics of a listing that was not to grow beyond a number.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TopicListing {
+    /// The first of them, by name.
+    pub topics: Vec<TopicInfo>,
+    /// Whether there are more.
+    pub more: bool,
 }
 
 impl Admin {
@@ -102,8 +118,8 @@ impl Admin {
         let (mut all, mut page_token) = (Vec::new(), String::new());
         loop {
             let request = wire::ListNamespacesRequest { page_size: PAGE_SIZE_MAX as u32, page_token };
-            let response = self.client.administration().list_namespaces(request).await;
-            let page = response.map_err(|status| self.client.error(status))?.into_inner();
+            let mut stub = self.client.administration();
+            let page = self.client.answer(Duration::ZERO, stub.list_namespaces(request)).await?;
             all.extend(page.namespaces.into_iter().map(namespace_info));
             page_token = page.next_page_token;
             if page_token.is_empty() {
@@ -144,20 +160,24 @@ impl Admin {
 
     /// All topics whose name begins with `prefix`.
     pub async fn list_topics(&self, prefix: &str) -> Result<Vec<TopicInfo>> {
-        let (mut all, mut page_token) = (Vec::new(), String::new());
+        Ok(self.first_topics(prefix, usize::MAX).await?.topics)
+    }
+
+    /// The first `count` topics whose name begins with `prefix`, and whether there are more.
+    pub async fn first_topics(&self, prefix: &str, count: usize) -> Result<TopicListing> {
+        let (mut topics, mut page_token) = (Vec::new(), String::new());
         loop {
-            let request = wire::ListTopicsRequest {
-                namespace: self.client.namespace().to_owned(),
-                prefix: prefix.to_owned(),
-                page_size: PAGE_SIZE_MAX as u32,
-                page_token,
-            };
-            let response = self.client.administration().list_topics(request).await;
-            let page = response.map_err(|status| self.client.error(status))?.into_inner();
-            all.extend(page.topics.into_iter().map(topic_info));
+            let page_size = PAGE_SIZE_MAX.min(count.saturating_sub(topics.len())).max(1) as u32;
+            let (namespace, prefix) = (self.client.namespace().to_owned(), prefix.to_owned());
+            let request = wire::ListTopicsRequest { namespace, prefix, page_size, page_token };
+            let mut stub = self.client.administration();
+            let page = self.client.answer(Duration::ZERO, stub.list_topics(request)).await?;
+            topics.extend(page.topics.into_iter().map(topic_info));
             page_token = page.next_page_token;
-            if page_token.is_empty() {
-                return Ok(all);
+            if page_token.is_empty() || topics.len() >= count {
+                let more = !page_token.is_empty() || topics.len() > count;
+                topics.truncate(count);
+                return Ok(TopicListing { topics, more });
             }
         }
     }
@@ -196,17 +216,34 @@ fn topic_info(wire: wire::Topic) -> TopicInfo {
         wire::topic::Durability::Disk => Durability::Disk,
         wire::topic::Durability::Replicated => Durability::Replicated,
     };
-    let wire::Retention { max_bytes, max_messages, max_age } = wire.retention.unwrap_or_default();
+    let wire::Topic {
+        namespace,
+        topic: name,
+        retention,
+        durability: _,
+        epoch,
+        first_sequence,
+        next_sequence,
+        retained_bytes,
+        subscriptions,
+        lag_messages,
+        lag,
+        traffic: counted,
+    } = wire;
+    let wire::Retention { max_bytes, max_messages, max_age } = retention.unwrap_or_default();
     let max_age = max_age.and_then(|age| Duration::try_from(age).ok());
     TopicInfo {
-        namespace: wire.namespace,
-        name: wire.topic,
+        namespace,
+        name,
         settings: TopicSettings { retention: Retention { max_bytes, max_messages, max_age }, durability },
-        epoch: wire.epoch,
-        first_sequence: wire.first_sequence,
-        next_sequence: wire.next_sequence,
-        retained_bytes: wire.retained_bytes,
-        subscriptions: wire.subscriptions,
+        epoch,
+        first_sequence,
+        next_sequence,
+        retained_bytes,
+        subscriptions,
+        lag_messages,
+        lag: lag.and_then(|lag| Duration::try_from(lag).ok()).filter(|lag| !lag.is_zero()),
+        traffic: counted.map(traffic),
     }
 }
 

@@ -7,16 +7,20 @@ use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 
 use super::admin::Admin;
+use super::monitor::Monitor;
 use super::options::ClientBuilder;
 use super::publisher::PublisherBuilder;
 use super::status;
 use super::subscription::SubscribeBuilder;
+use super::trace::{Spans, Trace};
 use crate::error::{Code, Error, Result};
 use crate::proto::v1::admin_client::AdminClient;
 use crate::proto::v1::bus_client::BusClient;
+use crate::proto::v1::monitor_client::MonitorClient;
 use crate::topic::Namespace;
 
-/// A connection to a server; clones share it. It reconnects by itself when it is next used.
+/// A connection to a server; clones share it. It reconnects by itself when it is next used. Whether
+/// and by whom it is traced is settled when it is made: [`ClientBuilder::tracer_provider`].
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -28,6 +32,7 @@ struct Shared {
     uri: String,
     connect_timeout: Duration,
     response_bytes_max: usize,
+    trace: Option<Arc<Trace>>,
     line: Mutex<Line>,
 }
 
@@ -54,9 +59,10 @@ impl Client {
         uri: String,
         connect_timeout: Duration,
         response_bytes_max: usize,
+        trace: Option<Arc<Trace>>,
     ) -> Self {
         let line = Mutex::new(Line { channel, generation: 0 });
-        let shared = Shared { endpoint, uri, connect_timeout, response_bytes_max, line };
+        let shared = Shared { endpoint, uri, connect_timeout, response_bytes_max, trace, line };
         Client { shared: Arc::new(shared), namespace: Arc::from(Namespace::DEFAULT) }
     }
 
@@ -91,14 +97,42 @@ impl Client {
         Admin::new(self.clone())
     }
 
+    /// What the server is doing: its figures, subscriptions, probes and logs.
+    pub fn monitor(&self) -> Monitor {
+        Monitor::new(self.clone())
+    }
+
     pub(super) fn bus(&self) -> BusClient<Channel> {
-        let channel = self.line().channel.clone();
-        BusClient::new(channel).max_decoding_message_size(self.shared.response_bytes_max)
+        BusClient::new(self.channel()).max_decoding_message_size(self.shared.response_bytes_max)
     }
 
     pub(super) fn administration(&self) -> AdminClient<Channel> {
-        let channel = self.line().channel.clone();
-        AdminClient::new(channel).max_decoding_message_size(self.shared.response_bytes_max)
+        AdminClient::new(self.channel()).max_decoding_message_size(self.shared.response_bytes_max)
+    }
+
+    pub(super) fn monitoring(&self) -> MonitorClient<Channel> {
+        MonitorClient::new(self.channel()).max_decoding_message_size(self.shared.response_bytes_max)
+    }
+
+    pub(super) fn channel(&self) -> Channel {
+        self.line().channel.clone()
+    }
+
+    /// The answer to a call. It is waited for as long as a connection may take, and `longer` where
+    /// the call itself takes time; a connection on which none comes is replaced.
+    pub(super) async fn answer<T>(
+        &self,
+        longer: Duration,
+        call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+    ) -> Result<T> {
+        let (generation, patience) = (self.generation(), self.shared.connect_timeout + longer);
+        match tokio::time::timeout(patience, call).await {
+            Ok(answer) => answer.map(tonic::Response::into_inner).map_err(|status| self.error(status)),
+            Err(_) => {
+                self.renew(generation);
+                Err(self.silent(patience))
+            }
+        }
     }
 
     /// Which connection this is, for [`Client::renew`].
@@ -116,6 +150,16 @@ impl Client {
         }
     }
 
+    /// What makes the spans for its own namespace; `None` where nothing is traced.
+    pub(super) fn spans(&self) -> Option<Spans> {
+        self.shared.trace.clone().map(|trace| Spans::new(trace, Arc::clone(&self.namespace)))
+    }
+
+    /// The same for another namespace.
+    pub(super) fn spans_in(&self, namespace: &str) -> Option<Spans> {
+        self.shared.trace.clone().map(|trace| Spans::new(trace, Arc::from(namespace)))
+    }
+
     pub(super) fn error(&self, status: tonic::Status) -> Error {
         status::to_error(status, self.uri())
     }
@@ -127,7 +171,10 @@ impl Client {
 
     /// The error for a call that was not opened in that time.
     pub(super) fn no_answer(&self) -> Error {
-        let waited = self.shared.connect_timeout;
+        self.silent(self.shared.connect_timeout)
+    }
+
+    fn silent(&self, waited: Duration) -> Error {
         Error::new(Code::Unavailable, format!("{} did not answer within {waited:?}", self.uri()))
     }
 

@@ -1,10 +1,14 @@
 //! What a subscription tells: messages, and everything else that happens to it.
 
+use std::fmt::Display;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use opentelemetry::Context;
 use uuid::Uuid;
 
 use super::message::{Message, time};
+use super::trace::ProcessSpan;
 use crate::error::Error;
 use crate::topic::Position;
 
@@ -12,6 +16,8 @@ use crate::topic::Position;
 /// that a gap, a silence and a reconnect are never hidden.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
+// Nearly all events are messages: a box would be one more allocation for each of them.
+#[allow(clippy::large_enum_variant)]
 pub enum Event {
     /// The server has opened the subscription: the first event, and again after each reconnect.
     Opened {
@@ -60,15 +66,66 @@ pub enum Event {
 }
 
 /// A message and where it stands.
+///
+/// Where the client is traced, a delivery is also the span `process {topic}`: it began when the
+/// subscription handed the message out, and ends when the delivery and its clones are dropped. So
+/// keep it until the work is done.
 #[derive(Debug, Clone)]
 pub struct Delivery {
     /// The message.
     pub message: Message,
     /// Its place in the topic: keep it to resume behind this message.
     pub position: Position,
+    span: Option<Arc<ProcessSpan>>,
 }
 
 impl Delivery {
+    /// A delivery that came by no subscription, such as a test of a consumer needs.
+    pub fn new(message: Message, position: Position) -> Self {
+        Delivery { message, position, span: None }
+    }
+
+    pub(super) fn traced(message: Message, position: Position, span: Option<Arc<ProcessSpan>>) -> Self {
+        Delivery { message, position, span }
+    }
+
+    /// The context of its span, so that the spans of the work come below it; the current context
+    /// where the delivery is not traced, so that attaching it changes nothing.
+    ///
+    /// The parent of the span is the span that was current when the message was handed out, or else
+    /// the one in which the message was made (its `traceparent`), to which it is linked anyway.
+    ///
+    /// ```no_run
+    /// use opentelemetry::trace::FutureExt;
+    ///
+    /// # async fn store(_: &[u8]) -> Result<(), std::io::Error> { Ok(()) }
+    /// # async fn example(mut orders: bugle::client::Subscription) -> Result<(), bugle::error::Error> {
+    /// while let Some(delivery) = orders.next_message().await {
+    ///     let delivery = delivery?;
+    ///     // Spans that start in `store` are children of this message's `process orders`.
+    ///     if let Err(error) = store(delivery.payload()).with_context(delivery.context()).await {
+    ///         delivery.mark_failed("io", error);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn context(&self) -> Context {
+        match &self.span {
+            Some(span) => span.context().clone(),
+            None => Context::current(),
+        }
+    }
+
+    /// Marks the processing as failed: the span gets status Error with this description, and
+    /// `error.type`, which should be one of few words. The first call counts; where the delivery is
+    /// not traced it does nothing.
+    pub fn mark_failed(&self, error_type: &str, description: impl Display) {
+        if let Some(span) = &self.span {
+            span.fail(error_type, description);
+        }
+    }
+
     /// When the server accepted it.
     pub fn publish_time(&self) -> SystemTime {
         time(self.message.wire.publish_time_unix_nano)

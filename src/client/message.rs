@@ -47,7 +47,8 @@ impl Message {
         self
     }
 
-    /// Sets the W3C trace context in which the message was made; it is carried unchanged.
+    /// Sets the W3C trace context in which the message was made; it is carried unchanged. A message
+    /// without one gets that of its `send` span, where the client is traced.
     pub fn with_trace(mut self, traceparent: impl Into<String>, tracestate: impl Into<String>) -> Self {
         self.wire.traceparent = traceparent.into();
         self.wire.tracestate = tracestate.into();

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use tonic::transport::Endpoint;
+use opentelemetry::global::ObjectSafeTracerProvider;
+use tonic::transport::{Channel, Endpoint};
 
 use super::connection::Client;
 use super::status;
+use super::trace::{Trace, Tracing};
 use crate::error::{Error, Result};
 use crate::limits::{
     BATCH_BYTES_MAX, CONNECTION_WINDOW_BYTES, FRAME_BYTES_MAX, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
@@ -22,6 +24,7 @@ pub struct ClientBuilder {
     connection_window_bytes: u32,
     stream_window_bytes: u32,
     response_bytes_max: usize,
+    tracing: Tracing,
 }
 
 impl ClientBuilder {
@@ -35,6 +38,7 @@ impl ClientBuilder {
             stream_window_bytes: STREAM_WINDOW_BYTES,
             // A response holds at least one message, so a large message makes a large response.
             response_bytes_max: 2 * BATCH_BYTES_MAX.max(MESSAGE_BYTES_MAX),
+            tracing: Tracing::default(),
         }
     }
 
@@ -71,19 +75,41 @@ impl ClientBuilder {
         self
     }
 
+    /// Who makes the spans of the client (default: the tracer provider that is installed globally
+    /// when the client is made; one that is installed later is not noticed). Any provider of
+    /// `opentelemetry` 0.33 will do.
+    ///
+    /// The client keeps a tracer of it, so the application ends a provider of the SDK with its
+    /// `shutdown`, not by dropping it. A provider that makes no spans costs nothing.
+    pub fn tracer_provider(mut self, provider: &impl ObjectSafeTracerProvider) -> Self {
+        self.tracing = Tracing::by(provider);
+        self
+    }
+
+    /// Makes no spans and gives messages no trace context, whatever is installed.
+    pub fn without_tracing(mut self) -> Self {
+        self.tracing = Tracing::Off;
+        self
+    }
+
     /// Connects. Errors: INVALID_ARGUMENT for a URI that is none, UNAVAILABLE when no server
     /// answers.
     pub async fn connect(self) -> Result<Client> {
         let endpoint = self.endpoint()?;
         let channel = endpoint.connect().await.map_err(|error| status::transport(error, &self.uri))?;
-        Ok(Client::new(endpoint, channel, self.uri, self.connect_timeout, self.response_bytes_max))
+        Ok(self.client(endpoint, channel))
     }
 
     /// A client that connects when it is first used, so that the server may start later.
     pub fn connect_lazy(self) -> Result<Client> {
         let endpoint = self.endpoint()?;
         let channel = endpoint.connect_lazy();
-        Ok(Client::new(endpoint, channel, self.uri, self.connect_timeout, self.response_bytes_max))
+        Ok(self.client(endpoint, channel))
+    }
+
+    fn client(self, endpoint: Endpoint, channel: Channel) -> Client {
+        let trace = Trace::new(&self.tracing, endpoint.uri());
+        Client::new(endpoint, channel, self.uri, self.connect_timeout, self.response_bytes_max, trace)
     }
 
     fn endpoint(&self) -> Result<Endpoint> {

@@ -3,7 +3,8 @@
 //!
 //! Batches of a topic are answered in the order they were sent. When the stream breaks, what was
 //! sent and not answered fails with [`super::OUTCOME_UNKNOWN`] (it may have been stored, and is
-//! not sent twice behind your back), and what was not sent waits for the next stream.
+//! not sent twice behind your back), and what was not sent waits for the next stream. Where the
+//! client is traced each message is a span, from `publish` until its receipt is known.
 
 mod line;
 mod queue;
@@ -16,12 +17,13 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio::task::AbortHandle;
 
-use line::Shared;
+use line::{Shared, State};
 use queue::{Awaited, Queue, Shape};
 
 use super::backoff::Backoff;
 use super::connection::Client;
 use super::message::{Message, Receipt};
+use super::trace::{SendSpan, Spans};
 use crate::error::{Code, Error, Result};
 use crate::limits::BATCH_MESSAGES_MAX;
 use crate::topic::{Namespace, TopicName};
@@ -109,10 +111,12 @@ impl PublisherBuilder {
     pub fn build(self) -> Result<Publisher> {
         let namespace = Namespace::parse(&self.namespace)?;
         let shared = Arc::new(Shared::new(Queue::new(self.shape), namespace.as_str().to_owned()));
+        let spans = self.client.spans_in(namespace.as_str());
         let task = tokio::spawn(line::run(Arc::clone(&shared), self.client, self.backoff, self.send_timeout));
         Ok(Publisher {
             shared,
             namespace,
+            spans,
             room: Arc::new(Semaphore::new(self.bytes_in_flight_max)),
             bytes_in_flight_max: self.bytes_in_flight_max,
             task: task.abort_handle(),
@@ -125,6 +129,8 @@ impl PublisherBuilder {
 pub struct Publisher {
     shared: Arc<Shared>,
     namespace: Namespace,
+    /// Makes the spans of the messages, where they are traced.
+    spans: Option<Spans>,
     /// The bytes that may still be accepted.
     room: Arc<Semaphore>,
     bytes_in_flight_max: usize,
@@ -136,21 +142,38 @@ impl Publisher {
     /// of it is told by the receipt, which may also be dropped. Errors: a topic that is no name;
     /// a closed publisher.
     pub async fn publish(&self, topic: &str, message: impl Into<Message>) -> Result<PendingReceipt> {
-        let message = message.into();
+        let mut message = message.into();
+        // Before the wait for room, which is a part of the time it takes.
+        let span = self.begin(topic, &mut message);
         let bytes = message.cost();
-        let room = self.room(bytes).await?;
-        self.push(topic, message, bytes, room)
+        let room = match self.room(bytes).await {
+            Ok(room) => room,
+            Err(error) => return Err(refused(error, span)),
+        };
+        self.push(topic, message, bytes, room, span)
     }
 
     /// The same without waiting: `None` when too many bytes are in flight.
     pub fn try_publish(&self, topic: &str, message: impl Into<Message>) -> Result<Option<PendingReceipt>> {
-        let message = message.into();
-        let bytes = message.cost();
-        match Arc::clone(&self.room).try_acquire_many_owned(self.share(bytes)) {
-            Ok(room) => self.push(topic, message, bytes, room).map(Some),
-            Err(TryAcquireError::NoPermits) => Ok(None),
-            Err(TryAcquireError::Closed) => Err(closed()),
+        let mut message = message.into();
+        let mut bytes = message.cost();
+        let mut room = match Arc::clone(&self.room).try_acquire_many_owned(self.share(bytes)) {
+            Ok(room) => room,
+            Err(TryAcquireError::NoPermits) => return Ok(None),
+            Err(TryAcquireError::Closed) => return Err(closed()),
+        };
+        let mut span = None;
+        if self.spans.is_some() {
+            // Only now: a message that is not accepted has no span. The context it gets is a few
+            // bytes more, which it takes also where there is no room left for them.
+            span = self.begin(topic, &mut message);
+            let more = self.share(message.cost()) - self.share(bytes);
+            if let Ok(more) = Arc::clone(&self.room).try_acquire_many_owned(more) {
+                room.merge(more);
+            }
+            bytes = message.cost();
         }
+        self.push(topic, message, bytes, room, span).map(Some)
     }
 
     /// Sends everything at once, without linger, and waits for all answers. The first error among
@@ -179,25 +202,39 @@ impl Publisher {
         self.flush().await
     }
 
+    /// The span of a message, if it is recorded; the message gets its context.
+    fn begin(&self, topic: &str, message: &mut Message) -> Option<SendSpan> {
+        self.spans.as_ref().map(|spans| spans.send(topic, &mut message.wire)).filter(SendSpan::is_recording)
+    }
+
     fn push(
         &self,
         topic: &str,
         message: Message,
         bytes: usize,
         room: OwnedSemaphorePermit,
+        span: Option<SendSpan>,
     ) -> Result<PendingReceipt> {
         let mut state = self.shared.state();
+        if let Err(error) = self.check(&state, topic) {
+            drop(state);
+            return Err(refused(error, span));
+        }
+        let (awaited, place) = state.queue.push(topic, message.wire, bytes, room, span);
+        if state.queue.concerns_stream() {
+            self.shared.wake(state);
+        }
+        Ok(PendingReceipt { awaited, place })
+    }
+
+    fn check(&self, state: &State, topic: &str) -> Result<()> {
         if state.closed {
             return Err(closed());
         }
         if !state.queue.knows(topic) {
             self.namespace.topic(topic).map(|_: TopicName| ())?;
         }
-        let (awaited, place) = state.queue.push(topic, message.wire, bytes, room);
-        if state.queue.concerns_stream() {
-            self.shared.wake(state);
-        }
-        Ok(PendingReceipt { awaited, place })
+        Ok(())
     }
 
     async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit> {
@@ -220,6 +257,7 @@ impl Drop for Publisher {
         let mut state = self.shared.state();
         state.closed = true;
         state.queue.abandon();
+        let state = self.shared.tell(state);
         self.shared.wake(state);
     }
 }
@@ -248,6 +286,14 @@ impl Future for PendingReceipt {
 
 fn answered<T>(answer: Result<Result<T>, tokio::sync::oneshot::error::RecvError>) -> Result<T> {
     answer.unwrap_or_else(|_| Err(Error::new(Code::Cancelled, "the publisher's runtime was shut down")))
+}
+
+/// The error for a message that was not accepted, of which its span is told.
+fn refused(error: Error, span: Option<SendSpan>) -> Error {
+    if let Some(span) = span {
+        span.failed(&error);
+    }
+    error
 }
 
 fn closed() -> Error {

@@ -16,7 +16,7 @@ use std::time::Duration;
 use futures::Stream;
 use futures::future::BoxFuture;
 use tokio::time::{Instant, Sleep};
-use tonic::Streaming;
+use tonic::{Request, Streaming};
 
 pub use builder::{Start, SubscribeBuilder};
 use resume::{Next, Resume};
@@ -24,6 +24,7 @@ use resume::{Next, Resume};
 use super::connection::Client;
 use super::event::{Delivery, Event};
 use super::message::Message;
+use super::trace::{self, Processing};
 use crate::error::{Code, Error, Result};
 use crate::proto::v1 as wire;
 use crate::topic::Position;
@@ -36,6 +37,8 @@ pub struct Subscription {
     /// Longer than this without a word, and the server is presumed dead.
     silence_max: Duration,
     resume: Resume,
+    /// Makes the spans of the messages, where they are traced.
+    processing: Option<Box<Processing>>,
     notices: VecDeque<Event>,
     messages: std::vec::IntoIter<wire::Message>,
     link: Link,
@@ -106,11 +109,14 @@ impl Subscription {
         resume: Resume,
     ) -> Result<Self> {
         let generation = client.generation();
+        let spans = client.spans_in(&request.namespace);
+        let processing = spans.map(|spans| Processing::new(spans, &request.topic));
         let mut subscription = Subscription {
             client,
             request,
             silence_max,
             resume,
+            processing,
             notices: VecDeque::new(),
             messages: Vec::new().into_iter(),
             link: Link::Ended,
@@ -131,6 +137,10 @@ impl Subscription {
     fn opening(&self) -> BoxFuture<'static, Result<Streaming<wire::SubscribeResponse>>> {
         let client = self.client.clone();
         let request = wire::SubscribeRequest { start: Some(self.resume.start()), ..self.request.clone() };
+        let mut request = Request::new(request);
+        if self.processing.is_some() {
+            trace::carry_current(request.metadata_mut());
+        }
         Box::pin(async move {
             let mut bus = client.bus();
             match tokio::time::timeout(client.connect_timeout(), bus.subscribe(request)).await {
@@ -149,6 +159,9 @@ impl Subscription {
     /// Takes a response apart into events.
     fn take(&mut self, mut response: wire::SubscribeResponse) {
         let messages = std::mem::take(&mut response.messages);
+        if let (Some(processing), Some(opened)) = (&mut self.processing, &response.opened) {
+            processing.opened(&opened.subscription_id);
+        }
         self.resume.heard(&response, !messages.is_empty(), &mut self.notices);
         self.messages = messages.into_iter();
     }
@@ -158,9 +171,11 @@ impl Subscription {
         if let Some(event) = self.notices.pop_front() {
             return Some(event);
         }
+        let next = self.messages.as_slice().first()?;
+        let position = self.resume.delivered(next.sequence);
+        let span = self.processing.as_ref().and_then(|processing| processing.begin(next, position));
         let wire = self.messages.next()?;
-        let position = self.resume.delivered(wire.sequence);
-        Some(Event::Message(Delivery { message: Message { wire }, position }))
+        Some(Event::Message(Delivery::traced(Message { wire }, position, span)))
     }
 
     /// The link is gone: again later, or the end.

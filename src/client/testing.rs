@@ -1,6 +1,8 @@
 //! A server that does what a test tells it, one call after the other, and the tests of the client
 //! against it: what only shows with a network in between.
 
+mod spans;
+
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -11,6 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Backoff, Client, Event, OUTCOME_UNKNOWN, Start, Subscription};
@@ -31,6 +34,8 @@ struct Stage {
     /// So many requests of the first PublishStream are answered, then it breaks.
     answers_until_break: Mutex<Option<usize>>,
     published: Mutex<Vec<wire::PublishRequest>>,
+    /// The metadata of each call but those of PublishStream.
+    metadata: Mutex<Vec<MetadataMap>>,
 }
 
 #[derive(Clone)]
@@ -40,8 +45,13 @@ struct Fake(Arc<Stage>);
 impl Bus for Fake {
     async fn publish(
         &self,
-        _: Request<wire::PublishRequest>,
+        request: Request<wire::PublishRequest>,
     ) -> Result<Response<wire::PublishResponse>, Status> {
+        self.0.metadata.lock().unwrap().push(request.metadata().clone());
+        if request.get_ref().topic == "refused" {
+            return Err(Status::resource_exhausted("refused"));
+        }
+        self.0.published.lock().unwrap().push(request.into_inner());
         Ok(Response::new(wire::PublishResponse {
             epoch: 7,
             first_sequence: 1,
@@ -94,6 +104,7 @@ impl Bus for Fake {
         &self,
         request: Request<wire::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
+        self.0.metadata.lock().unwrap().push(request.metadata().clone());
         self.0.asked.lock().unwrap().push(request.into_inner());
         let script = self.0.scripts.lock().unwrap().pop_front().unwrap_or_default();
         let script = futures::stream::iter(script).chain(futures::stream::pending());
@@ -103,6 +114,11 @@ impl Bus for Fake {
 
 /// A server with these scripts and a client connected to it.
 async fn fake(stage: Stage) -> (Arc<Stage>, Client) {
+    let (stage, uri) = serve(stage).await;
+    (stage, Client::connect(uri).await.unwrap())
+}
+
+async fn serve(stage: Stage) -> (Arc<Stage>, String) {
     let stage = Arc::new(stage);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -121,7 +137,7 @@ async fn fake(stage: Stage) -> (Arc<Stage>, Client) {
             );
         }
     });
-    (stage, Client::connect(format!("http://{address}")).await.unwrap())
+    (stage, format!("http://{address}"))
 }
 
 fn opened(next_sequence: u64) -> Result<wire::SubscribeResponse, Status> {

@@ -144,7 +144,7 @@ fn memory_and_connections(table: &Table<'_>) {
     let help = "Memory of the budget that slow readers keep after retention let it go.";
     gauge("bugle.memory.pinned", "By", help, |state| state.memory_pinned.get());
     gauge("bugle.connections", "{connection}", "Open connections.", |state| state.connections.get());
-    gauge("bugle.streams", "{stream}", "Open calls.", |state| state.streams.get());
+    gauge("bugle.streams", "{stream}", "Open calls.", State::streams);
     gauge("bugle.topics", "{topic}", "Open topics.", |state| state.open_topics.get());
     gauge("bugle.namespaces", "{namespace}", "Namespaces.", |state| state.namespaces.get());
     let row = ("bugle.subscriptions.opened", "{subscription}", "Subscriptions that were opened.");

@@ -3,8 +3,8 @@
 //! Gauges that would cost a look at everything (lag, memory by topic) are set by the broker's sweep,
 //! about once a second, so that reading the metrics costs the bus nothing.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::traffic::{Topics, Traffic};
@@ -42,8 +42,10 @@ impl Counter {
     }
 }
 
+/// Counts the open calls when somebody asks.
+type CountStreams = Box<dyn Fn(&State) -> u64 + Send + Sync>;
+
 /// All counters and gauges.
-#[derive(Debug)]
 pub struct State {
     topics: Topics,
     discontinuities: [Counter; Reason::ALL.len()],
@@ -69,14 +71,13 @@ pub struct State {
     pub refused_connections: Counter,
     /// Connections that were refused: there were too many from their address.
     pub refused_address: Counter,
-    /// Open calls.
-    pub streams: Counter,
     /// Open topics.
     pub open_topics: Counter,
     /// Namespaces.
     pub namespaces: Counter,
     /// Open subscriptions.
     pub subscriptions: Counter,
+    streams: OnceLock<CountStreams>,
     draining: AtomicBool,
     started: SystemTime,
 }
@@ -99,7 +100,7 @@ impl State {
             connections_accepted: Counter::default(),
             refused_connections: Counter::default(),
             refused_address: Counter::default(),
-            streams: Counter::default(),
+            streams: OnceLock::new(),
             open_topics: Counter::default(),
             namespaces: Counter::default(),
             subscriptions: Counter::default(),
@@ -147,6 +148,16 @@ impl State {
     /// Refusals by code.
     pub fn refusals(&self) -> impl Iterator<Item = (Code, u64)> + '_ {
         Code::ALL.into_iter().map(|code| (code, self.refusals[code as usize].get()))
+    }
+
+    /// How the open calls are counted; the first word counts.
+    pub fn count_streams(&self, count: impl Fn(&State) -> u64 + Send + Sync + 'static) {
+        let _ = self.streams.set(Box::new(count));
+    }
+
+    /// Open calls; 0 where nobody serves any.
+    pub fn streams(&self) -> u64 {
+        self.streams.get().map_or(0, |count| count(self))
     }
 
     /// The server has begun to drain.

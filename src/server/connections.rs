@@ -43,10 +43,7 @@ pub struct Listed {
 
 /// Runs the streams of connections on tasks that are waited for at the end.
 #[derive(Clone)]
-pub struct Streams {
-    tasks: TaskTracker,
-    metrics: Arc<State>,
-}
+pub struct Streams(TaskTracker);
 
 impl Connections {
     /// Room for as many connections as the limits say.
@@ -58,7 +55,11 @@ impl Connections {
             max_per_address: count(limits.max_connections_per_address),
             metrics: metrics.clone(),
         };
-        Connections { list: Arc::new(list), tasks: TaskTracker::new() }
+        let (list, tasks) = (Arc::new(list), TaskTracker::new());
+        let tracked = tasks.clone();
+        // Each connection is a task, and so is each stream of one.
+        metrics.count_streams(move |state| (tracked.len() as u64).saturating_sub(state.connections.get()));
+        Connections { list, tasks }
     }
 
     /// Lists a connection. The error is the key of the limit that leaves no room for it.
@@ -88,7 +89,7 @@ impl Connections {
 
     /// What runs the streams of connections.
     pub fn streams(&self) -> Streams {
-        Streams { tasks: self.tasks.clone(), metrics: self.list.metrics.clone() }
+        Streams(self.tasks.clone())
     }
 
     /// How many connections are open.
@@ -139,33 +140,13 @@ impl Drop for Listed {
     }
 }
 
-/// Counts a stream while it lives.
-struct OpenStream(Arc<State>);
-
-impl OpenStream {
-    fn new(metrics: &Arc<State>) -> Self {
-        metrics.streams.increment();
-        OpenStream(metrics.clone())
-    }
-}
-
-impl Drop for OpenStream {
-    fn drop(&mut self) {
-        self.0.streams.decrement();
-    }
-}
-
 impl<F> hyper::rt::Executor<F> for Streams
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     fn execute(&self, stream: F) {
-        let open = OpenStream::new(&self.metrics);
-        self.tasks.spawn(async move {
-            let _open = open;
-            stream.await
-        });
+        self.0.spawn(stream);
     }
 }
 

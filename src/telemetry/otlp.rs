@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use opentelemetry_http::HttpClient;
 use opentelemetry_http::hyper::HyperClient;
+use opentelemetry_otlp::tonic_types::transport::ClientTlsConfig;
 use opentelemetry_otlp::{MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::trace::SpanExporter as _;
@@ -98,8 +100,8 @@ fn is_secure(url: &str) -> bool {
 }
 
 /// TLS with the certificates that the system trusts.
-fn tls(url: &str) -> Option<tonic::transport::ClientTlsConfig> {
-    is_secure(url).then(|| tonic::transport::ClientTlsConfig::new().with_native_roots())
+fn tls(url: &str) -> Option<ClientTlsConfig> {
+    is_secure(url).then(|| ClientTlsConfig::new().with_native_roots())
 }
 
 /// Longest that a request may take; the library's own limit, which is what the standard variables
@@ -110,9 +112,7 @@ fn client() -> HyperClient {
     HyperClient::with_default_connector(REQUEST_MAX, None)
 }
 
-type Secure = hyper_rustls::HttpsConnector<hyper_util::client::legacy::connect::HttpConnector>;
-
-fn secure_client() -> Result<HyperClient<Secure>> {
+fn secure_client() -> Result<impl HttpClient + 'static> {
     let connector = hyper_rustls::HttpsConnectorBuilder::new().with_native_roots();
     let connector = connector.map_err(|error| {
         Error::new(Code::FailedPrecondition, format!("the system's certificates cannot be read: {error}"))

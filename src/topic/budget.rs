@@ -31,7 +31,7 @@ impl Budget {
     pub fn charge(this: &Arc<Budget>, bytes: usize) -> Option<Charge> {
         let take = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= this.limit);
         this.used.fetch_update(Relaxed, Relaxed, take).ok()?;
-        Some(Charge { budget: this.clone(), bytes, pinned: AtomicBool::new(false) })
+        Some(Charge { budget: this.clone(), bytes })
     }
 
     /// Whether so many more bytes would fit.
@@ -84,7 +84,40 @@ impl Budget {
 pub struct Charge {
     budget: Arc<Budget>,
     bytes: usize,
+}
+
+/// A part of the budget whose owner may let it go before its last reader does.
+#[derive(Debug)]
+pub struct Pinnable {
+    charge: Charge,
     pinned: AtomicBool,
+}
+
+impl Pinnable {
+    /// The same part, which nobody has let go.
+    pub fn new(charge: Charge) -> Pinnable {
+        Pinnable { charge, pinned: AtomicBool::new(false) }
+    }
+
+    /// The part.
+    pub fn charge(&self) -> &Charge {
+        &self.charge
+    }
+
+    /// Its owner has let the memory go: whoever holds it now pins it.
+    pub fn pin(&self) {
+        if !self.pinned.swap(true, Relaxed) {
+            self.charge.budget.pinned.fetch_add(self.charge.bytes, Relaxed);
+        }
+    }
+}
+
+impl Drop for Pinnable {
+    fn drop(&mut self) {
+        if self.pinned.load(Relaxed) {
+            self.charge.budget.pinned.fetch_sub(self.charge.bytes, Relaxed);
+        }
+    }
 }
 
 impl Charge {
@@ -96,13 +129,6 @@ impl Charge {
     /// Another charge to the same budget, or `None` where it has no room.
     pub fn further(&self, bytes: usize) -> Option<Charge> {
         Budget::charge(&self.budget, bytes)
-    }
-
-    /// Its owner has let the memory go: whoever holds it now pins it.
-    pub fn pin(&self) {
-        if !self.pinned.swap(true, Relaxed) {
-            self.budget.pinned.fetch_add(self.bytes, Relaxed);
-        }
     }
 
     /// Takes over what another charge of the same budget holds.
@@ -120,9 +146,6 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        if self.pinned.load(Relaxed) {
-            self.budget.pinned.fetch_sub(self.bytes, Relaxed);
-        }
         self.budget.used.fetch_sub(self.bytes, Relaxed);
     }
 }
@@ -148,7 +171,7 @@ mod tests {
     #[test]
     fn what_its_owner_has_let_go_is_pinned_until_it_is_dropped() {
         let budget = Budget::new(100);
-        let charge = Budget::charge(&budget, 10).unwrap();
+        let charge = Pinnable::new(Budget::charge(&budget, 10).unwrap());
         charge.pin();
         charge.pin();
         assert_eq!((budget.used(), budget.pinned()), (10, 10));

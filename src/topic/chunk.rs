@@ -8,7 +8,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::budget::{Budget, Charge};
+use super::budget::{Budget, Charge, Pinnable};
 use super::record::{headers, put_header};
 use super::trace::Trace;
 use crate::limits::INDEX_STRIDE_BYTES;
@@ -33,16 +33,16 @@ pub struct Chunk {
     capacity: usize,
     pieces: Vec<Piece>,
     tail: BytesMut,
-    tail_first: u64,
     /// When the tail's first record was ordered, unix nanoseconds.
     tail_since: u64,
     /// Nothing for the many chunks that are small and not traced.
     index: Option<Box<Index>>,
-    charge: Arc<Charge>,
+    charge: Arc<Pinnable>,
 }
 
 /// A frozen run of records.
 pub struct Piece {
+    /// Sequence of its first record, or one before it that no record has.
     first: u64,
     /// Sequence of its last record.
     pub last: u64,
@@ -74,7 +74,7 @@ struct Mark {
 /// Memory with its charge: dropped together.
 struct Charged<T> {
     memory: T,
-    _charge: Arc<Charge>,
+    _charge: Arc<Pinnable>,
 }
 
 impl<T: AsRef<[u8]>> AsRef<[u8]> for Charged<T> {
@@ -97,10 +97,9 @@ impl Chunk {
             capacity,
             pieces: Vec::new(),
             tail: BytesMut::with_capacity(capacity),
-            tail_first: first,
             tail_since: time,
             index: None,
-            charge: Arc::new(charge),
+            charge: Arc::new(Pinnable::new(charge)),
         })
     }
 
@@ -123,7 +122,6 @@ impl Chunk {
     /// nanoseconds); there has to be room for it.
     pub fn append(&mut self, sequence: u64, time: u64, now: u64, body: &[u8]) {
         if self.tail.is_empty() {
-            self.tail_first = sequence;
             self.tail_since = now;
         }
         let marked = self.marks().last().map_or(0, |mark| mark.offset);
@@ -145,7 +143,7 @@ impl Chunk {
         let index = self.index.get_or_insert_default();
         if index.traces.len() == index.traces.capacity() {
             let more = index.traces.capacity().max(4);
-            let Some(charge) = self.charge.further(more * size_of::<Trace>()) else { return };
+            let Some(charge) = self.charge.charge().further(more * size_of::<Trace>()) else { return };
             index.charges.push(charge);
             index.traces.reserve_exact(more);
         }
@@ -217,7 +215,7 @@ impl Chunk {
         for piece in &self.pieces {
             memory.extend_from_slice(&piece.bytes);
         }
-        let old = std::mem::replace(&mut self.charge, Arc::new(charge));
+        let old = std::mem::replace(&mut self.charge, Arc::new(Pinnable::new(charge)));
         old.pin();
         self.capacity = self.bytes;
         self.tail = BytesMut::new();
@@ -237,7 +235,8 @@ impl Chunk {
         if self.pieces.is_empty() {
             self.pieces.reserve_exact(1);
         }
-        let (first, last, since) = (self.tail_first, self.last, self.tail_since);
+        let first = self.pieces.last().map_or(self.first, |piece| piece.last + 1);
+        let (last, since) = (self.last, self.tail_since);
         self.pieces.push(Piece { first, last, since, start, bytes });
     }
 

@@ -90,7 +90,7 @@ impl Native {
             resident_bytes: process::resident_bytes("self").unwrap_or(0),
             cpu_time: process::cpu("self").map(convert::duration),
             connections: state.connections.get(),
-            streams: state.streams.get(),
+            streams: state.streams(),
             subscriptions: self.broker.subscriptions() as u64,
             topics: self.broker.topics() as u64,
             namespaces: self.broker.namespaces() as u64,

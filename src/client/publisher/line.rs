@@ -10,7 +10,7 @@ use futures::Stream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
-use super::queue::{First, Queue, Take};
+use super::queue::{Ended, First, Queue, Take};
 use crate::client::backoff::Backoff;
 use crate::client::connection::Client;
 use crate::client::status::{self, NOT_SENT, OUTCOME_UNKNOWN};
@@ -43,6 +43,19 @@ impl Shared {
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells everybody what became of the batches that were answered or failed. Spans end before
+    /// the receipts are known, and without the lock: they end in code of the application's choice.
+    pub(super) fn tell<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let ended = state.queue.ended();
+        if !ended.is_empty() {
+            drop(state);
+            ended.into_iter().for_each(Ended::end);
+            state = self.state();
+            state.queue.tell();
+        }
+        state
     }
 
     /// The queue has changed: whoever sends looks at it again.
@@ -148,6 +161,7 @@ async fn stream(shared: &Arc<Shared>, client: &Client, attempt: &mut u32) -> Res
         if !state.queue.answer(answer) {
             return Err(Error::new(Code::Internal, "the server answered a batch that was not sent"));
         }
+        let state = shared.tell(state);
         shared.wake(state);
     }
     let mut state = shared.state();
@@ -185,4 +199,5 @@ fn lose(shared: &Shared, cause: &Error, send_timeout: Duration) {
             }
         }
     }
+    drop(shared.tell(state));
 }

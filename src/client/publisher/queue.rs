@@ -6,6 +6,7 @@
 //! Bytes are bounded by the caller, whose permits each batch holds until it is answered.
 
 use std::collections::{HashMap, VecDeque};
+use std::mem::take;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use futures::future::Shared;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
+use crate::client::trace::SendSpan;
 use crate::error::{Code, Error, Result};
 use crate::proto::v1 as wire;
 
@@ -44,6 +46,8 @@ pub(super) struct Queue {
     lingering: VecDeque<(u64, Instant, Arc<str>)>,
     ready: VecDeque<Batch>,
     in_flight: VecDeque<Batch>,
+    /// Batches whose spans have to end before their receipts are known.
+    settled: Vec<(Batch, Answer)>,
     batches: u64,
     hurry: bool,
 }
@@ -54,10 +58,18 @@ struct Batch {
     topic: Arc<str>,
     messages: Vec<wire::Message>,
     bytes: usize,
+    /// The spans of the messages, as far as they are traced, with their places.
+    spans: Vec<(u64, SendSpan)>,
     answer: oneshot::Sender<Answer>,
     awaited: Awaited,
     /// Room in the publisher's byte limit, given back when the batch is dropped.
     room: OwnedSemaphorePermit,
+}
+
+/// The spans of a batch that was answered or has failed.
+pub(super) struct Ended {
+    spans: Vec<(u64, SendSpan)>,
+    answer: Answer,
 }
 
 /// What there is to send.
@@ -79,6 +91,7 @@ impl Queue {
             lingering: VecDeque::new(),
             ready: VecDeque::new(),
             in_flight: VecDeque::new(),
+            settled: Vec::new(),
             batches: 0,
             hurry: false,
         }
@@ -91,17 +104,21 @@ impl Queue {
         message: wire::Message,
         bytes: usize,
         room: OwnedSemaphorePermit,
+        span: Option<SendSpan>,
     ) -> (Awaited, u64) {
         let fits = |batch: &Batch| batch.bytes + bytes <= self.shape.batch_bytes_max;
         if self.open.get(topic).is_some_and(|batch| !fits(batch)) {
             self.seal(topic);
         }
         let Some(batch) = self.open.get_mut(topic) else {
-            return self.begin(topic, message, bytes, room);
+            return self.begin(topic, message, bytes, room, span);
         };
         let place = batch.messages.len() as u64;
         batch.messages.push(message);
         batch.bytes += bytes;
+        if let Some(span) = span {
+            batch.spans.push((place, span));
+        }
         batch.room.merge(room);
         let awaited = batch.awaited.clone();
         if batch.bytes >= self.shape.batch_bytes_max || batch.messages.len() >= self.shape.batch_messages_max
@@ -117,6 +134,7 @@ impl Queue {
         message: wire::Message,
         bytes: usize,
         room: OwnedSemaphorePermit,
+        span: Option<SendSpan>,
     ) -> (Awaited, u64) {
         let (answer, awaited) = oneshot::channel();
         let awaited = awaited.shared();
@@ -124,8 +142,9 @@ impl Queue {
         self.batches += 1;
         self.lingering.push_back((id, since, Arc::clone(&topic)));
         let messages = vec![message];
-        let first = awaited.clone();
-        let batch = Batch { id, since, topic: Arc::clone(&topic), messages, bytes, answer, awaited, room };
+        let spans = span.into_iter().map(|span| (0, span)).collect();
+        let (name, first) = (Arc::clone(&topic), awaited.clone());
+        let batch = Batch { id, since, topic: name, messages, bytes, spans, answer, awaited, room };
         self.open.insert(Arc::clone(&topic), batch);
         if bytes >= self.shape.batch_bytes_max || self.shape.batch_messages_max <= 1 {
             self.seal(&topic);
@@ -169,7 +188,7 @@ impl Queue {
     }
 
     fn depart(&mut self, mut batch: Batch) -> Take {
-        let (topic, messages) = (Arc::clone(&batch.topic), std::mem::take(&mut batch.messages));
+        let (topic, messages) = (Arc::clone(&batch.topic), take(&mut batch.messages));
         self.in_flight.push_back(batch);
         Take::Batch { topic, messages }
     }
@@ -178,11 +197,34 @@ impl Queue {
     pub(super) fn answer(&mut self, answer: Answer) -> bool {
         match self.in_flight.pop_front() {
             Some(batch) => {
-                // Nobody may be waiting for it any more.
-                let _ = batch.answer.send(answer);
+                self.settle(batch, answer);
                 true
             }
             None => false,
+        }
+    }
+
+    fn settle(&mut self, batch: Batch, answer: Answer) {
+        if batch.spans.is_empty() {
+            // Nobody may be waiting for it any more.
+            let _ = batch.answer.send(answer);
+        } else {
+            self.settled.push((batch, answer));
+        }
+    }
+
+    /// The spans that have to end now; [`Queue::tell`] comes after it.
+    pub(super) fn ended(&mut self) -> Vec<Ended> {
+        let settled = self.settled.iter_mut();
+        settled
+            .map(|(batch, answer)| Ended { spans: take(&mut batch.spans), answer: answer.clone() })
+            .collect()
+    }
+
+    /// Lets the receipts of the batches be known whose spans have ended.
+    pub(super) fn tell(&mut self) {
+        for (batch, answer) in self.settled.drain(..) {
+            let _ = batch.answer.send(answer);
         }
     }
 
@@ -215,14 +257,15 @@ impl Queue {
 
     /// Every answer that is still to come.
     pub(super) fn awaited(&self) -> Vec<Awaited> {
-        let open = self.open.values();
-        self.in_flight.iter().chain(&self.ready).chain(open).map(|batch| batch.awaited.clone()).collect()
+        let settled = self.settled.iter().map(|(batch, _)| batch);
+        let unsent = self.ready.iter().chain(self.open.values());
+        settled.chain(&self.in_flight).chain(unsent).map(|batch| batch.awaited.clone()).collect()
     }
 
     /// Fails the batches in flight: the stream they went into is gone.
     pub(super) fn fail_in_flight(&mut self, error: &Error) {
-        for batch in self.in_flight.drain(..) {
-            let _ = batch.answer.send(Err(error.clone()));
+        while let Some(batch) = self.in_flight.pop_front() {
+            self.settle(batch, Err(error.clone()));
         }
     }
 
@@ -231,13 +274,15 @@ impl Queue {
         let overdue = |batch: &Batch| batch.since <= older_than;
         while self.ready.front().is_some_and(overdue) {
             if let Some(batch) = self.ready.pop_front() {
-                let _ = batch.answer.send(Err(error.clone()));
+                self.settle(batch, Err(error.clone()));
             }
         }
         let topics: Vec<_> =
             self.open.values().filter(|batch| overdue(batch)).map(|batch| Arc::clone(&batch.topic)).collect();
-        for batch in topics.iter().filter_map(|topic| self.open.remove(topic)) {
-            let _ = batch.answer.send(Err(error.clone()));
+        for topic in topics {
+            if let Some(batch) = self.open.remove(&topic) {
+                self.settle(batch, Err(error.clone()));
+            }
         }
     }
 
@@ -247,6 +292,17 @@ impl Queue {
             Error::new(Code::Cancelled, "the publisher was dropped: call `close` to send what is left");
         self.fail_in_flight(&error);
         self.fail_unsent(Instant::now(), &error);
+    }
+}
+
+impl Ended {
+    pub(super) fn end(self) {
+        for (place, span) in self.spans {
+            match &self.answer {
+                Ok(first) => span.accepted(first.epoch, first.sequence + place),
+                Err(error) => span.failed(error),
+            }
+        }
     }
 }
 

@@ -18,7 +18,7 @@ fn queue(linger: Duration) -> Fixture {
 impl Fixture {
     fn push(&mut self, topic: &str, bytes: usize) -> (Awaited, u64) {
         let room = Arc::clone(&self.room).try_acquire_many_owned(bytes as u32).unwrap();
-        self.queue.push(topic, wire::Message::default(), bytes, room)
+        self.queue.push(topic, wire::Message::default(), bytes, room, None)
     }
 
     /// Topic and number of messages of the next batch.
