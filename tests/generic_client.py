@@ -2,7 +2,7 @@
 
 Lists and calls everything by reflection, in version v1 and v1alpha, and looks at the details of the
 refusals. tests/run starts it with a server; by hand: python generic_client.py 127.0.0.1:7600
-Needs grpcio, grpcio-reflection and grpcio-status.
+tests/scrape makes its load with the same classes. Needs grpcio, grpcio-reflection and grpcio-status.
 """
 
 import sys
@@ -185,4 +185,5 @@ def main():
     print(f"test result: ok. {checks} checks of a generic gRPC client")
 
 
-main()
+if __name__ == "__main__":
+    main()
