@@ -29,6 +29,7 @@ use tonic::codegen::Service;
 pub use body::Body;
 pub use health::Phase;
 pub use peer::{Asked, Peer};
+use reply::Answer;
 pub use reply::Reply;
 
 use crate::broker::Broker;
@@ -119,18 +120,18 @@ impl Api {
         let call = observe::Call::new(&inner.observer, &request);
         let route = match refusal::check(&request, route.is_some()) {
             Ok(()) => route,
-            Err(response) => return Reply::ready(*response).observed(call),
+            Err(response) => return Reply::new(Answer::Ready(Some(*response)), call),
         };
-        let reply = match route {
-            Some(Route::Health) => Reply::tonic(inner.health.clone().call(request)),
-            Some(Route::ReflectionV1) => Reply::tonic((inner.reflection.v1)(request)),
-            Some(Route::ReflectionV1Alpha) => Reply::tonic((inner.reflection.v1alpha)(request)),
+        let answer = match route {
+            Some(Route::Health) => Answer::Generated(inner.health.clone().call(request)),
+            Some(Route::ReflectionV1) => Answer::Generated((inner.reflection.v1)(request)),
+            Some(Route::ReflectionV1Alpha) => Answer::Generated((inner.reflection.v1alpha)(request)),
             Some(Route::Bus) => inner.native.bus(request),
             Some(Route::Admin) => inner.native.admin(request),
             Some(Route::Monitor) => inner.native.monitor(request),
-            None => Reply::ready(refusal::unknown_method(request.uri().path())),
+            None => Answer::Ready(Some(refusal::unknown_method(request.uri().path()))),
         };
-        reply.observed(call)
+        Reply::new(answer, call)
     }
 }
 

@@ -107,6 +107,9 @@ pub const PUBLISH_PIPELINE_MAX: usize = 256;
 
 /// Connections at once, the default of `limits.max_connections`.
 pub const CONNECTIONS_MAX: usize = 100_000;
+/// Connections that may wait to be accepted, as when all clients come back at once; the system's own
+/// limit (net.core.somaxconn, 4096 by default) may be lower.
+pub const LISTEN_BACKLOG: u32 = 16_384;
 /// Connections that have not sent their first request yet.
 pub const HANDSHAKES_MAX: usize = 1_024;
 /// From accept to the first request, or the connection is closed.

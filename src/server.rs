@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -27,6 +27,7 @@ use crate::api::{self, Api, Phase};
 use crate::broker::{self, Broker};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
+use crate::limits::LISTEN_BACKLOG;
 use crate::metrics::{Metrics, Readers};
 use crate::server::acceptor::Acceptor;
 use crate::server::connections::Connections;
@@ -61,7 +62,7 @@ pub struct Drained {
 impl Server {
     /// Takes the address of the configuration; port 0 takes a free port.
     pub async fn bind(config: Config) -> Result<Self> {
-        let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+        let listener = listen(config.listen).map_err(|error| {
             Error::new(
                 Code::Unavailable,
                 format!("cannot listen on {}: {error}; choose another address with --listen", config.listen),
@@ -151,6 +152,14 @@ async fn cut(connections: &Connections) -> usize {
         tracing::warn!("some tasks of cut connections have not ended yet");
     }
     left
+}
+
+/// A listener with room for a crowd: the standard library's queue holds 128 connections.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(LISTEN_BACKLOG)
 }
 
 /// The span of the drain.

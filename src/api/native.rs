@@ -21,7 +21,7 @@ use http::Request;
 use hyper::body::Incoming;
 
 use super::caller::Caller;
-use super::reply::Reply;
+use super::reply::Answer;
 use super::{Logging, Options};
 use crate::broker::Broker;
 pub use deliveries::Deliveries;
@@ -43,21 +43,21 @@ impl Native {
     }
 
     /// Answers a call of Bus.
-    pub fn bus(&self, request: Request<Incoming>) -> Reply {
+    pub fn bus(&self, request: Request<Incoming>) -> Answer {
         match request.uri().path().rsplit('/').next() {
-            Some("Publish") => Reply::tonic(Box::pin(bus::publish(self.clone(), request))),
-            Some("PublishStream") => Reply::tonic(Box::pin(bus::publish_stream(self.clone(), request))),
-            _ => Reply::deliveries(Box::pin(deliveries::subscribe(self.clone(), request))),
+            Some("Publish") => Answer::Generated(Box::pin(bus::publish(self.clone(), request))),
+            Some("PublishStream") => Answer::Generated(Box::pin(bus::publish_stream(self.clone(), request))),
+            _ => Answer::Deliveries(Box::pin(deliveries::subscribe(self.clone(), request))),
         }
     }
 
     /// Answers a call of Admin.
-    pub fn admin(&self, request: Request<Incoming>) -> Reply {
+    pub fn admin(&self, request: Request<Incoming>) -> Answer {
         admin::answer(self.clone(), request)
     }
 
     /// Answers a call of Monitor.
-    pub fn monitor(&self, request: Request<Incoming>) -> Reply {
+    pub fn monitor(&self, request: Request<Incoming>) -> Answer {
         monitor::answer(self.clone(), request)
     }
 }

@@ -53,10 +53,10 @@ pub struct Call {
 
 impl Call {
     /// The call that this request is.
-    pub fn new<B>(observer: &Arc<Observer>, request: &Request<B>) -> Box<Call> {
+    pub fn new<B>(observer: &Arc<Observer>, request: &Request<B>) -> Call {
         let (path, caller) = (request.uri().path_and_query().cloned(), Caller::of(request));
         let log_span = caller.log_span();
-        Box::new(Call { observer: observer.clone(), path, caller, log_span })
+        Call { observer: observer.clone(), path, caller, log_span }
     }
 
     /// Inside what this gives, the log's lines say of which trace the call is part.

@@ -12,7 +12,7 @@ use prost_types::FileDescriptorSet;
 use tonic::codegen::Service;
 use tonic_reflection::server::Builder;
 
-use crate::api::reply::Answer;
+use crate::api::reply::Generated;
 use crate::error::{Code, Error, Result};
 
 /// Every descriptor set that is served.
@@ -26,7 +26,7 @@ const SETS: [&[u8]; 4] = [
 /// Largest reflection request, bytes: the name of a file or a symbol.
 const REQUEST_BYTES_MAX: usize = 4096;
 
-type Call = Arc<dyn Fn(Request<Incoming>) -> Answer + Send + Sync>;
+type Call = Arc<dyn Fn(Request<Incoming>) -> Generated + Send + Sync>;
 
 /// The two reflection services.
 pub(super) struct Services {

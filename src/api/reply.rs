@@ -1,4 +1,4 @@
-//! The future of a response: at once, or what a generated service will answer.
+//! The future of a response: at once, or what a service will answer, and whoever is told of it.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -11,41 +11,32 @@ use crate::api::body::Body;
 use crate::api::observe::Call;
 
 /// What generated services return.
-pub(super) type Answer =
+pub(super) type Generated =
     Pin<Box<dyn Future<Output = Result<Response<tonic::body::Body>, Infallible>> + Send>>;
 
-/// The future of a response.
-pub struct Reply {
-    state: State,
-    /// To be told how it was answered.
-    call: Option<Box<Call>>,
-}
-
-enum State {
-    Ready(Option<Box<Response<Body>>>),
-    Tonic(Answer),
+/// Where a response comes from.
+pub(super) enum Answer {
+    /// It is known already.
+    Ready(Option<Response<Body>>),
+    /// A generated service makes it.
+    Generated(Generated),
+    /// A subscription makes it.
     Deliveries(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
 }
 
+/// The future of a response. One pointer, because it is part of every stream's task, and that lives
+/// as long as a subscription does.
+pub struct Reply(Box<Pending>);
+
+struct Pending {
+    answer: Answer,
+    call: Call,
+}
+
 impl Reply {
-    /// A response that is known already.
-    pub fn ready(response: Response<Body>) -> Self {
-        Reply { state: State::Ready(Some(Box::new(response))), call: None }
-    }
-
-    /// The response of a generated service.
-    pub(super) fn tonic(answer: Answer) -> Self {
-        Reply { state: State::Tonic(answer), call: None }
-    }
-
-    /// The response of a subscription.
-    pub(super) fn deliveries(answer: Pin<Box<dyn Future<Output = Response<Body>> + Send>>) -> Self {
-        Reply { state: State::Deliveries(answer), call: None }
-    }
-
-    /// The same reply to a call that is told of it.
-    pub(super) fn observed(self, call: Box<Call>) -> Self {
-        Reply { call: Some(call), ..self }
+    /// The response to a call, which is told of it.
+    pub(super) fn new(answer: Answer, call: Call) -> Self {
+        Reply(Box::new(Pending { answer, call }))
     }
 }
 
@@ -53,20 +44,17 @@ impl Future for Reply {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Reply { state, call } = &mut *self;
-        let call = call.as_deref();
-        let _entered = call.map(Call::enter);
-        let response = match state {
-            State::Ready(response) => match response.take() {
-                Some(response) => *response,
+        let Pending { answer, call } = &mut *self.0;
+        let _entered = call.enter();
+        let response = match answer {
+            Answer::Ready(response) => match response.take() {
+                Some(response) => response,
                 None => return Poll::Pending,
             },
-            State::Tonic(answer) => ready!(answer.as_mut().poll(cx))?.map(Body::Tonic),
-            State::Deliveries(answer) => ready!(answer.as_mut().poll(cx)),
+            Answer::Generated(answer) => ready!(answer.as_mut().poll(cx))?.map(Body::Tonic),
+            Answer::Deliveries(answer) => ready!(answer.as_mut().poll(cx)),
         };
-        if let Some(call) = call {
-            call.answered(&response);
-        }
+        call.answered(&response);
         Poll::Ready(Ok(response))
     }
 }

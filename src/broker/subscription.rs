@@ -65,7 +65,6 @@ pub enum Delivery {
 
 /// A stream of deliveries of one topic. It ends with an error that says why.
 pub struct Subscription {
-    id: Uuid,
     epoch: u64,
     /// The next sequence it wants.
     cursor: u64,
@@ -81,7 +80,6 @@ pub struct Subscription {
     history: Option<HistoryRead>,
     reader: Reader,
     topic: Arc<Topic>,
-    peer: Option<SocketAddr>,
     metrics: Arc<Metrics>,
     recorder: Arc<Recorder>,
     _charge: Charge,
@@ -130,7 +128,6 @@ impl Subscription {
             _ => None,
         };
         Ok(Ok(Subscription {
-            id,
             epoch: channel.with_log(|log| log.epoch),
             cursor: sequence,
             last,
@@ -143,7 +140,6 @@ impl Subscription {
             history: None,
             reader,
             topic,
-            peer,
             metrics: broker.metrics.clone(),
             recorder: broker.recorder.clone(),
             _charge: charge,
@@ -153,7 +149,7 @@ impl Subscription {
 
     /// The id, a UUID v7.
     pub fn id(&self) -> Uuid {
-        self.id
+        self.reader.who().id
     }
 
     /// The topic it reads.
@@ -163,7 +159,7 @@ impl Subscription {
 
     /// Where its client is, if that is known.
     pub fn peer(&self) -> Option<SocketAddr> {
-        self.peer
+        self.reader.who().peer
     }
 
     /// The topic's history that it reads.
@@ -184,7 +180,7 @@ impl Subscription {
     fn notice(&mut self) -> Option<Delivery> {
         if !self.opened {
             self.opened = true;
-            return Some(Delivery::Opened { id: self.id, next: self.at(self.cursor) });
+            return Some(Delivery::Opened { id: self.id(), next: self.at(self.cursor) });
         }
         self.gap.take().map(|gap| self.tell(gap))
     }
@@ -198,12 +194,12 @@ impl Subscription {
             let span = Span::new(Operation::Discontinuity, Some(self.topic.name.clone()), context, now, now)
                 .with("bugle.discontinuity.reason", Value::Word(gap.reason.as_str()))
                 .with("bugle.discontinuity.messages", missing)
-                .with("bugle.subscription.id", Value::Id(self.id))
+                .with("bugle.subscription.id", Value::Id(self.id()))
                 .with("bugle.epoch", Value::Count(gap.next.epoch))
                 .with("bugle.sequence.first", Value::Count(gap.next.sequence));
-            self.recorder.record(span.with_peer(self.peer));
+            self.recorder.record(span.with_peer(self.peer()));
         }
-        tracing::debug!(topic = %self.topic.name, subscription = %self.id, ?gap, "told of missing messages");
+        tracing::debug!(topic = %self.topic.name, subscription = %self.id(), ?gap, "told of missing messages");
         Delivery::Discontinuity(gap)
     }
 

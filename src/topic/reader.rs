@@ -42,6 +42,11 @@ impl Reader {
         &self.channel
     }
 
+    /// Who reads.
+    pub fn who(&self) -> &Who {
+        self.progress.who()
+    }
+
     /// Reads from sequence `from`, at most `bytes_max`. Caught up, it says so if `tell` is set, and
     /// otherwise waits for records, a heartbeat or the end.
     pub fn poll_next(&mut self, cx: &mut Context<'_>, from: u64, bytes_max: usize, tell: bool) -> Poll<Next> {

@@ -8,7 +8,7 @@ use tonic::{Response, Status};
 use super::administering::Administering;
 use super::intake::Intake;
 use super::{Native, convert};
-use crate::api::reply::Reply;
+use crate::api::reply::Answer;
 use crate::api::status::{readable, status};
 use crate::error::{Error, Result};
 use crate::proto::v1::admin_server::{Admin, AdminServer};
@@ -20,21 +20,21 @@ use crate::proto::v1::{
 use crate::topic::{Namespace, TopicName};
 
 /// Answers a call of Admin.
-pub fn answer(native: Native, request: Request<Incoming>) -> Reply {
+pub fn answer(native: Native, request: Request<Incoming>) -> Answer {
     let (bytes_max, span) = (native.max_message_bytes, Administering::begin(&native, &request));
     let request = request.map(|body| Intake::single(body, &native));
     let answer = AdminServer::new(native).max_decoding_message_size(bytes_max).call(request);
-    Reply::tonic(Box::pin(Administering::around(span, async move { answer.await.map(readable) })))
+    Answer::Generated(Box::pin(Administering::around(span, async move { answer.await.map(readable) })))
 }
 
-type Answer<T> = Result<Response<T>, Status>;
+type Answered<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
 impl Admin for Native {
     async fn create_namespace(
         &self,
         request: tonic::Request<CreateNamespaceRequest>,
-    ) -> Answer<WireNamespace> {
+    ) -> Answered<WireNamespace> {
         let CreateNamespaceRequest { namespace } = request.into_inner();
         let WireNamespace { namespace, topics: _ } =
             namespace.ok_or_else(|| status(Error::field("namespace", "has to be given")))?;
@@ -46,7 +46,7 @@ impl Admin for Native {
     async fn delete_namespace(
         &self,
         request: tonic::Request<DeleteNamespaceRequest>,
-    ) -> Answer<DeleteNamespaceResponse> {
+    ) -> Answered<DeleteNamespaceResponse> {
         let DeleteNamespaceRequest { namespace } = request.into_inner();
         let name = named(&namespace).map_err(status)?;
         self.broker.delete_namespace(&name).map_err(status)?;
@@ -56,7 +56,7 @@ impl Admin for Native {
     async fn list_namespaces(
         &self,
         request: tonic::Request<ListNamespacesRequest>,
-    ) -> Answer<ListNamespacesResponse> {
+    ) -> Answered<ListNamespacesResponse> {
         let ListNamespacesRequest { page_size, page_token } = request.into_inner();
         let most = convert::page_size(page_size);
         let found = self.broker.list_namespaces(&page_token, most);
@@ -67,33 +67,36 @@ impl Admin for Native {
         Ok(Response::new(ListNamespacesResponse { namespaces: namespaces.collect(), next_page_token }))
     }
 
-    async fn create_topic(&self, request: tonic::Request<CreateTopicRequest>) -> Answer<Topic> {
+    async fn create_topic(&self, request: tonic::Request<CreateTopicRequest>) -> Answered<Topic> {
         let CreateTopicRequest { topic } = request.into_inner();
         let (name, change) = convert::topic_change(topic).map_err(status)?;
         let info = self.broker.create_topic(&name, change).await.map_err(status)?;
         Ok(Response::new(convert::topic(info)))
     }
 
-    async fn get_topic(&self, request: tonic::Request<GetTopicRequest>) -> Answer<Topic> {
+    async fn get_topic(&self, request: tonic::Request<GetTopicRequest>) -> Answered<Topic> {
         let GetTopicRequest { namespace, topic } = request.into_inner();
         let name = TopicName::parse(&namespace, &topic).map_err(status)?;
         Ok(Response::new(convert::topic(self.broker.describe_topic(&name).map_err(status)?)))
     }
 
-    async fn update_topic(&self, request: tonic::Request<UpdateTopicRequest>) -> Answer<Topic> {
+    async fn update_topic(&self, request: tonic::Request<UpdateTopicRequest>) -> Answered<Topic> {
         let UpdateTopicRequest { topic } = request.into_inner();
         let (name, change) = convert::topic_change(topic).map_err(status)?;
         Ok(Response::new(convert::topic(self.broker.update_topic(&name, change).map_err(status)?)))
     }
 
-    async fn delete_topic(&self, request: tonic::Request<DeleteTopicRequest>) -> Answer<DeleteTopicResponse> {
+    async fn delete_topic(
+        &self,
+        request: tonic::Request<DeleteTopicRequest>,
+    ) -> Answered<DeleteTopicResponse> {
         let DeleteTopicRequest { namespace, topic } = request.into_inner();
         let name = TopicName::parse(&namespace, &topic).map_err(status)?;
         self.broker.delete_topic(&name).map_err(status)?;
         Ok(Response::new(DeleteTopicResponse {}))
     }
 
-    async fn list_topics(&self, request: tonic::Request<ListTopicsRequest>) -> Answer<ListTopicsResponse> {
+    async fn list_topics(&self, request: tonic::Request<ListTopicsRequest>) -> Answered<ListTopicsResponse> {
         let ListTopicsRequest { namespace, prefix, page_size, page_token } = request.into_inner();
         let namespace = Namespace::parse(&namespace).map_err(status)?;
         let most = convert::page_size(page_size);

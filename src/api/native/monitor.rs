@@ -8,7 +8,7 @@ use tonic::{Response, Status};
 use super::administering::Administering;
 use super::intake::Intake;
 use super::{Native, convert, probe};
-use crate::api::reply::Reply;
+use crate::api::reply::Answer;
 use crate::api::status::{readable, status};
 use crate::error::{Code, Error, Result};
 use crate::metrics::process;
@@ -21,18 +21,18 @@ use crate::store::unix_nanos;
 use crate::topic::TopicName;
 
 /// Answers a call of Monitor.
-pub fn answer(native: Native, request: Request<Incoming>) -> Reply {
+pub fn answer(native: Native, request: Request<Incoming>) -> Answer {
     let (bytes_max, span) = (native.max_message_bytes, Administering::begin(&native, &request));
     let request = request.map(|body| Intake::single(body, &native));
     let answer = MonitorServer::new(native).max_decoding_message_size(bytes_max).call(request);
-    Reply::tonic(Box::pin(Administering::around(span, async move { answer.await.map(readable) })))
+    Answer::Generated(Box::pin(Administering::around(span, async move { answer.await.map(readable) })))
 }
 
-type Answer<T> = Result<Response<T>, Status>;
+type Answered<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
 impl Monitor for Native {
-    async fn get_server(&self, request: tonic::Request<GetServerRequest>) -> Answer<Server> {
+    async fn get_server(&self, request: tonic::Request<GetServerRequest>) -> Answered<Server> {
         let GetServerRequest {} = request.into_inner();
         Ok(Response::new(self.server()))
     }
@@ -40,7 +40,7 @@ impl Monitor for Native {
     async fn list_subscriptions(
         &self,
         request: tonic::Request<ListSubscriptionsRequest>,
-    ) -> Answer<ListSubscriptionsResponse> {
+    ) -> Answered<ListSubscriptionsResponse> {
         let ListSubscriptionsRequest { namespace, topic, page_size } = request.into_inner();
         let name = TopicName::parse(&namespace, &topic).map_err(status)?;
         let (listed, total) =
@@ -49,17 +49,17 @@ impl Monitor for Native {
         Ok(Response::new(ListSubscriptionsResponse { subscriptions, total: total as u64 }))
     }
 
-    async fn trace_topic(&self, request: tonic::Request<TraceTopicRequest>) -> Answer<TraceTopicResponse> {
+    async fn trace_topic(&self, request: tonic::Request<TraceTopicRequest>) -> Answered<TraceTopicResponse> {
         let accepted = unix_nanos();
         Ok(Response::new(probe::run(self, request.into_inner(), accepted).await.map_err(status)?))
     }
 
-    async fn get_logging(&self, request: tonic::Request<GetLoggingRequest>) -> Answer<Logging> {
+    async fn get_logging(&self, request: tonic::Request<GetLoggingRequest>) -> Answered<Logging> {
         let GetLoggingRequest {} = request.into_inner();
         Ok(Response::new(Logging { filter: self.logging().map_err(status)?.filter() }))
     }
 
-    async fn update_logging(&self, request: tonic::Request<UpdateLoggingRequest>) -> Answer<Logging> {
+    async fn update_logging(&self, request: tonic::Request<UpdateLoggingRequest>) -> Answered<Logging> {
         let UpdateLoggingRequest { logging } = request.into_inner();
         let missing = || status(Error::field("logging", "has to be given"));
         let Logging { filter } = logging.ok_or_else(missing)?;
