@@ -29,7 +29,10 @@ pub use written::Written;
 
 /// The native services. A clone is a reference.
 #[derive(Clone)]
-pub struct Native {
+pub struct Native(Arc<Shared>);
+
+/// What all calls share.
+pub struct Shared {
     broker: Arc<Broker>,
     max_message_bytes: usize,
     logging: Option<Arc<dyn Logging>>,
@@ -39,7 +42,7 @@ impl Native {
     /// The services on this broker.
     pub fn new(broker: Arc<Broker>, options: &Options) -> Native {
         let (max_message_bytes, logging) = (options.max_message_bytes, options.logging.clone());
-        Native { broker, max_message_bytes, logging }
+        Native(Arc::new(Shared { broker, max_message_bytes, logging }))
     }
 
     /// Answers a call of Bus.
@@ -47,7 +50,7 @@ impl Native {
         match request.uri().path().rsplit('/').next() {
             Some("Publish") => Answer::Generated(Box::pin(bus::publish(self.clone(), request))),
             Some("PublishStream") => Answer::Generated(Box::pin(bus::publish_stream(self.clone(), request))),
-            _ => Answer::Deliveries(Box::pin(deliveries::subscribe(self.clone(), request))),
+            _ => Answer::Deliveries(deliveries::subscribe(self.clone(), request)),
         }
     }
 
@@ -59,5 +62,13 @@ impl Native {
     /// Answers a call of Monitor.
     pub fn monitor(&self, request: Request<Incoming>) -> Answer {
         monitor::answer(self.clone(), request)
+    }
+}
+
+impl std::ops::Deref for Native {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
     }
 }

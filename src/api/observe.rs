@@ -30,12 +30,12 @@ impl Observer {
     /// A call, or a part of one, was refused.
     pub fn refused(&self, method: &str, caller: &Caller, code: Code, message: &str) {
         self.metrics.state().refused(code);
-        let (peer, code_name) = (caller.peer, code.as_str());
+        let (peer, code_name) = (caller.address(), code.as_str());
         tracing::debug!(method, ?peer, code = code_name, message, "refused");
         let now = unix_nanos();
         let Some(context) = self.recorder.event(Operation::Refusal, now) else { return };
         let span = Span::new(Operation::Refusal, None, context, now, now)
-            .linked_to(caller.context.into_iter())
+            .linked_to(caller.context().into_iter())
             .with("rpc.method", Value::Text(method.trim_start_matches('/').to_owned()))
             .with_peer(peer)
             .failed(code, message);
@@ -48,7 +48,7 @@ pub struct Call {
     observer: Arc<Observer>,
     path: Option<PathAndQuery>,
     caller: Caller,
-    log_span: tracing::Span,
+    log_span: Option<Box<tracing::Span>>,
 }
 
 impl Call {
@@ -60,8 +60,8 @@ impl Call {
     }
 
     /// Inside what this gives, the log's lines say of which trace the call is part.
-    pub fn enter(&self) -> tracing::span::Entered<'_> {
-        self.log_span.enter()
+    pub fn enter(&self) -> Option<tracing::span::Entered<'_>> {
+        self.log_span.as_ref().map(|span| span.enter())
     }
 
     /// The answer, as far as its head tells.

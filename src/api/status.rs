@@ -46,14 +46,16 @@ pub fn message(error: Error) -> tonic_types::Status {
 pub fn undecoded(failure: Status) -> Status {
     const BEGINNING: &str = "failed to decode Protobuf message: ";
     match failure.message().strip_prefix(BEGINNING) {
-        Some(cause) if failure.code() == GrpcCode::Internal => {
-            let description = format!(
-                "is not the message that this method takes ({cause}); make it from the server's proto file"
-            );
-            status(Error::field("request", description).reason("NOT_A_MESSAGE"))
-        }
+        Some(cause) if failure.code() == GrpcCode::Internal => status(not_a_message(cause)),
         _ => failure,
     }
+}
+
+/// The refusal of bytes that cannot be decoded, and why they cannot.
+pub fn not_a_message(cause: impl std::fmt::Display) -> Error {
+    let description =
+        format!("is not the message that this method takes ({cause}); make it from the server's proto file");
+    Error::field("request", description).reason("NOT_A_MESSAGE")
 }
 
 /// The response of a generated service, with what [`undecoded`] says in it.

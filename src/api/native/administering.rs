@@ -28,7 +28,7 @@ impl Administering {
             return None;
         }
         let caller = Caller::of(request);
-        let context = recorder.begin(None, caller.context, caller.is_sampled(), begun)?;
+        let context = recorder.begin(None, caller.context(), caller.is_sampled(), begun)?;
         let method = request.uri().path().trim_start_matches('/').to_owned();
         Some(Administering { recorder: recorder.clone(), caller, method, context, begun })
     }
@@ -52,9 +52,9 @@ impl Administering {
             return;
         }
         let span = Span::new(Operation::Admin, None, self.context, self.begun, now)
-            .called_by(self.caller.context)
+            .called_by(self.caller.context())
             .with("rpc.method", Value::Text(self.method))
-            .with_peer(self.caller.peer);
+            .with_peer(self.caller.address());
         self.recorder.record(match Status::from_header_map(response.headers()) {
             Some(status) if status.code() != tonic::Code::Ok => {
                 span.failed(own_code(status.code()), status.message())

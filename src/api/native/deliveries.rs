@@ -14,19 +14,17 @@ use http::{HeaderMap, Request, Response};
 use http_body::Frame as BodyFrame;
 use hyper::body::Incoming;
 use prost::Message;
-use tonic::codec::Codec;
-use tonic::{Status, Streaming};
-use tonic_prost::ProstCodec;
+use tonic::Status;
 
 use super::intake::Intake;
 use super::subscribing::Subscribing;
 use super::written::{Delivered, Written};
 use super::{Caller, Native, convert};
+use crate::api::Body;
 use crate::api::frame::{Frame, prefix};
-use crate::api::status::{status, undecoded};
-use crate::api::{Body, Peer};
+use crate::api::status::status;
 use crate::broker::{Delivery, Subscription};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::proto::v1::{SubscribeRequest, SubscribeResponse};
 use crate::store::unix_nanos;
 use crate::topic::{Position, Run};
@@ -43,9 +41,25 @@ pub struct Deliveries {
     ended: bool,
 }
 
-/// Answers a Subscribe.
-pub async fn subscribe(native: Native, request: Request<Incoming>) -> Response<Body> {
-    match open(&native, request).await {
+/// Answers a Subscribe. What of the request is not needed goes before the first wait: a client that
+/// opens thousands of subscriptions at once should not cost the memory of thousands of requests.
+pub fn subscribe(
+    native: Native,
+    request: Request<Incoming>,
+) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
+    let (begun, caller) = (unix_nanos(), Caller::of(&request));
+    let body = Intake::single(request.into_body(), &native);
+    Box::pin(async move {
+        match body.message().await {
+            // Opening waits for a store, which most do not have to: a box of its own for the rest.
+            Ok(request) => Box::pin(answer(native, caller, request, begun)).await,
+            Err(status) => status.into_http(),
+        }
+    })
+}
+
+async fn answer(native: Native, caller: Caller, request: SubscribeRequest, begun: u64) -> Response<Body> {
+    match open(&native, caller, request, begun).await {
         Ok((subscription, subscribing)) => {
             let recorder = native.broker.recorder().clone();
             let body = Deliveries { subscription, recorder, subscribing, next: None, ended: false };
@@ -53,34 +67,22 @@ pub async fn subscribe(native: Native, request: Request<Incoming>) -> Response<B
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
             response
         }
-        Err(status) => status.into_http(),
+        Err(error) => status(error).into_http(),
     }
 }
 
 type Opened = (Subscription, Option<Box<Subscribing>>);
 
-async fn open(native: &Native, request: Request<Incoming>) -> Result<Opened, Status> {
-    let (begun, caller) = (unix_nanos(), Caller::of(&request));
-    let (parts, body) = request.into_parts();
-    let request = receive(native, body).await?;
-    let (name, mut request) = convert::subscribe(request).map_err(status)?;
-    let subscribing = Subscribing::begin(native.broker.recorder(), &name, &request, caller, begun);
-    if let Some(peer) = parts.extensions.get::<Peer>().cloned() {
+async fn open(native: &Native, caller: Caller, request: SubscribeRequest, begun: u64) -> Result<Opened> {
+    let (name, mut request) = convert::subscribe(request)?;
+    if let Some(peer) = caller.peer().cloned() {
         request.peer = Some(peer.address());
         request.eject = Some(Box::new(move || peer.close()));
     }
+    let subscribing = Subscribing::begin(native.broker.recorder(), &name, &request, caller, begun);
     let outcome = native.broker.subscribe(&name, request).await;
     let subscribing = subscribing.and_then(|subscribing| subscribing.opened(&outcome));
-    Ok((outcome.map_err(status)?, subscribing))
-}
-
-/// The one message of the request.
-async fn receive(native: &Native, body: Incoming) -> Result<SubscribeRequest, Status> {
-    let decoder = ProstCodec::<SubscribeResponse, SubscribeRequest>::default().decoder();
-    let body = Intake::single(body, native);
-    let mut requests = Streaming::new_request(decoder, body, None, Some(native.max_message_bytes));
-    let missing = || status(Error::field("request", "has to be sent: the stream ended before a message"));
-    requests.message().await.map_err(undecoded)?.ok_or_else(missing)
+    Ok((outcome?, subscribing))
 }
 
 impl Deliveries {

@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use prost::Message;
 use tonic::Status;
 
 use super::Native;
 use crate::api::frame::PREFIX_BYTES;
-use crate::api::status::status;
+use crate::api::status::{not_a_message, status};
 use crate::broker::Broker;
 use crate::error::{Code, Error, Result};
 use crate::topic::Charge;
@@ -57,6 +59,24 @@ impl Intake {
     pub fn stream(body: Incoming, native: &Native) -> Intake {
         let place = Place { bytes_max: native.max_message_bytes, ..Place::default() };
         Intake { body, broker: native.broker.clone(), charge: None, place, single: false, refusal: None }
+    }
+
+    /// The one message of the call. A stream of tonic's does the same with a buffer of 8 KiB, however
+    /// small the message is.
+    pub async fn message<M: Message + Default>(mut self) -> Result<M, Status> {
+        let mut read = BytesMut::new();
+        while let Some(frame) = self.frame().await {
+            if let Ok(data) = frame?.into_data() {
+                read.extend_from_slice(&data);
+            }
+            if let Some([_, a, b, c, d]) = read.first_chunk::<PREFIX_BYTES>()
+                && let Some(message) =
+                    read.get(PREFIX_BYTES..PREFIX_BYTES + u32::from_be_bytes([*a, *b, *c, *d]) as usize)
+            {
+                return M::decode(message).map_err(|error| status(not_a_message(error)));
+            }
+        }
+        Err(status(Error::field("request", "has to be sent: the stream ended before a message")))
     }
 
     /// What of the data is messages that are taken, or the refusal.

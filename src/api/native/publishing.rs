@@ -35,17 +35,17 @@ impl Publishing {
     ) -> Option<Publishing> {
         let recorder = broker.recorder();
         if !recorder.is_exporting() {
-            if let Some(context) = caller.context.filter(TraceContext::is_sampled) {
-                give(messages, context, &caller.tracestate);
+            if let Some(context) = caller.context().filter(TraceContext::is_sampled) {
+                give(messages, context, caller.tracestate());
             }
             return None;
         }
         let (created, first) = contexts(messages);
-        let parent = caller.context.or(created.first().map(|(_, context)| *context)).or(first);
+        let parent = caller.context().or(created.first().map(|(_, context)| *context)).or(first);
         let is_sampled = caller.is_sampled() || !created.is_empty();
         let Some(context) = recorder.begin(Some(name), parent, is_sampled, accepted) else {
-            if let Some(context) = caller.context.filter(TraceContext::is_sampled) {
-                give(messages, context, &caller.tracestate);
+            if let Some(context) = caller.context().filter(TraceContext::is_sampled) {
+                give(messages, context, caller.tracestate());
             }
             return None;
         };
@@ -65,7 +65,7 @@ impl Publishing {
         caller: &Caller,
         accepted: u64,
     ) -> Publishing {
-        let tracestate = if caller.context.is_some() { caller.tracestate.as_str() } else { "" };
+        let tracestate = if caller.context().is_some() { caller.tracestate() } else { "" };
         let mut created = created;
         created.extend(give(messages, context, tracestate));
         created.sort_unstable_by_key(|(place, _)| *place);
@@ -111,7 +111,7 @@ impl Publishing {
         let mut span = Span::new(Operation::Publish, Some(name.clone()), own, self.accepted, now)
             .called_by(self.parent)
             .linked_to(links)
-            .with_peer(caller.peer);
+            .with_peer(caller.address());
         if let Some(batch) = batch {
             span = match (batch.len(), batch.id()) {
                 (1, Some(id)) => span.with("messaging.message.id", Value::Id(id)),

@@ -33,7 +33,7 @@ impl Subscribing {
         caller: Caller,
         begun: u64,
     ) -> Option<Box<Subscribing>> {
-        let context = recorder.begin(Some(topic), caller.context, caller.is_sampled(), begun)?;
+        let context = recorder.begin(Some(topic), caller.context(), caller.is_sampled(), begun)?;
         let (recorder, topic) = (recorder.clone(), topic.clone());
         let is_resumed = matches!(request.start, Start::After(_));
         let (id, end) = (Uuid::nil(), None);
@@ -44,8 +44,8 @@ impl Subscribing {
     pub fn opened(mut self: Box<Self>, outcome: &Result<Subscription>) -> Option<Box<Self>> {
         let mut span =
             Span::new(Operation::Subscribe, Some(self.topic.clone()), self.context, self.begun, unix_nanos())
-                .called_by(self.caller.context)
-                .with_peer(self.caller.peer);
+                .called_by(self.caller.context())
+                .with_peer(self.caller.address());
         span.what = Some(if self.is_resumed { "resume" } else { "open" });
         match outcome {
             Ok(subscription) => {
@@ -66,7 +66,7 @@ impl Subscribing {
     }
 
     /// The server ended it, for this reason.
-    pub fn ended(mut self: Box<Self>, error: &Error) {
+    pub fn ended(mut self, error: &Error) {
         self.end = Some((error.code(), error.message().to_owned()));
     }
 
@@ -86,7 +86,7 @@ impl Drop for Subscribing {
         let mut span = Span::new(Operation::Subscribe, Some(self.topic.clone()), context, now, now)
             .child_of(self.context)
             .with("bugle.subscription.id", Value::Id(self.id))
-            .with_peer(self.caller.peer);
+            .with_peer(self.caller.address());
         span.what = Some("close");
         let span = match self.end.take() {
             Some((code, message)) => span.failed(code, &message),
