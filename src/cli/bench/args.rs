@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 
 use super::row::Row;
 use super::template::STAMP_BYTES;
+use crate::cli::serve::key_value;
 use crate::error::{Error, Result};
 
 /// Put a server under load and measure it, or compare Bugle with others.
@@ -29,7 +30,8 @@ const EXAMPLES: &str = "Examples:
   bugle bench --subscribers 100 --rate 1000            latency at 1,000 messages a second
   bugle bench --topics 1000 --subscribers 1000 --publishers 4 --json
   bugle bench compare                                  beside nats-server and redis-server
-  bugle bench compare --only fan-out-batches --rounds 3";
+  bugle bench compare --only fan-out-batches --rounds 3
+  bugle bench compare --only latency-one --server-setting threads=2";
 
 /// What `bugle bench` can do beside a load.
 #[derive(Debug, Subcommand)]
@@ -119,6 +121,9 @@ pub struct CompareArgs {
     /// The bugle binary; by default this one.
     #[arg(long, value_name = "PATH")]
     pub bugle: Option<PathBuf>,
+    /// Set an option of all bugle servers, as with `bugle serve --set`; may be repeated.
+    #[arg(long = "server-setting", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub server_settings: Vec<(String, String)>,
     /// A smoke test: one short round of everything, whose figures mean little.
     #[arg(long)]
     pub quick: bool,

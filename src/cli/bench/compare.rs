@@ -90,6 +90,9 @@ pub async fn run(args: CompareArgs) -> Result<()> {
     let rows: Vec<Row> =
         all.iter().copied().filter(|row| args.only.is_empty() || args.only.contains(row)).collect();
     let mut rounds = Rounds::default();
+    for (key, value) in &args.server_settings {
+        rounds.note(format!("bugle: with {key}={value}"));
+    }
     let present = present(&binaries, &mut rounds);
     let (count, scale) = match args.quick {
         true => (1, Scale { warmup: ms(100), duration: ms(300), divisor: 20, window: args.window }),

@@ -1,6 +1,7 @@
 //! Starting the servers of a comparison: each on a free port of loopback, nothing kept on disk, all
 //! else as it comes.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::args::CompareArgs;
 use super::process::{Process, Spawned};
 use super::system::System;
+use crate::config::STANDARD_PREFIX;
 use crate::error::{Code, Error, Result};
 
 /// A server has to listen in this time.
@@ -24,6 +26,7 @@ pub struct Binaries {
     bugle: PathBuf,
     nats: PathBuf,
     redis: PathBuf,
+    settings: Vec<(String, String)>,
 }
 
 impl Binaries {
@@ -35,7 +38,8 @@ impl Binaries {
         let own = std::env::current_exe()
             .map_err(|e| Error::new(Code::Internal, "this program's own path is not known").because(e))?;
         let bugle = args.bugle.clone().unwrap_or_else(|| own.clone());
-        Ok(Binaries { own, bugle, nats: args.nats.clone(), redis: args.redis.clone() })
+        let settings = args.server_settings.clone();
+        Ok(Binaries { own, bugle, nats: args.nats.clone(), redis: args.redis.clone(), settings })
     }
 
     /// The version the system's binary prints; `None` when it cannot be run.
@@ -75,6 +79,9 @@ impl Binaries {
         }
         let address = free_address().map_err(failed)?;
         command.args(arguments(system, address.port()));
+        if system == System::Bugle {
+            self.set(&mut command);
+        }
         let mut spawned = Spawned::start(&mut command).map_err(failed)?;
         let deadline = Instant::now() + START_DEADLINE;
         while TcpStream::connect(address).is_err() {
@@ -86,14 +93,30 @@ impl Binaries {
         }
         Ok(Server { system, address, spawned })
     }
+
+    /// Sets Bugle's options: ours in the environment, where a version that does not know one warns
+    /// and goes on; those of the user as flags, which win.
+    fn set(&self, command: &mut Command) {
+        // Its user's exporter is not meant; variables of Bugle's own are.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_standard(name)) {
+            command.env_remove(name);
+        }
+        // With its metrics on, as it is when it serves.
+        command.env("BUGLE_METRICS_LISTEN", "127.0.0.1:0");
+        for (key, value) in &self.settings {
+            command.args(["--set", &format!("{key}={value}")]);
+        }
+    }
+}
+
+/// Whether a variable is one of those that OpenTelemetry has standardized.
+fn is_standard(name: &OsStr) -> bool {
+    name.to_string_lossy().starts_with(STANDARD_PREFIX)
 }
 
 fn arguments(system: System, port: u16) -> Vec<String> {
     let line = match system {
-        // With its metrics on, as it is when it serves.
-        System::Bugle | System::Kernel => {
-            format!("serve --listen 127.0.0.1:{port} --metrics 127.0.0.1:0")
-        }
+        System::Bugle | System::Kernel => format!("serve --listen 127.0.0.1:{port}"),
         System::Nats => format!("--addr 127.0.0.1 --port {port}"),
         System::Redis => format!("--bind 127.0.0.1 --port {port} --appendonly no --maxclients 50000 --save"),
     };
