@@ -38,6 +38,9 @@ const EXAMPLES: &str = "Examples:
 pub enum BenchCommand {
     /// Compare Bugle, nats-server, redis-server and the kernel's limit under the same load.
     Compare(CompareArgs),
+    /// Take spans over OTLP and do nothing with them, until standard input ends.
+    #[command(hide = true)]
+    Sink,
     /// Write to sockets and do nothing else.
     #[command(hide = true)]
     Kernel {

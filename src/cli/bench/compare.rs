@@ -15,9 +15,9 @@ use super::bars;
 use super::display::Display;
 use super::peer::Binaries;
 use super::process::raise_open_files;
-use super::row::{Row, Scale};
+use super::row::{Row, Run, Scale};
 use super::system::System;
-use super::{table, write_out};
+use super::{table, traced, write_out};
 use crate::error::{Code, Error, Result};
 
 /// The figures of all rounds, by row and system.
@@ -108,7 +108,7 @@ pub async fn run(args: CompareArgs) -> Result<()> {
         for row in &rows {
             for system in row.systems().iter().filter(|system| present.contains(system)) {
                 display.step(&format!("round {round} of {count}: {} on {system}", row.name()));
-                let outcome = once(&binaries, *row, *system, scale).await;
+                let outcome = once(&binaries, *row, *system, scale, round).await;
                 failed += usize::from(outcome.is_err() && *system == System::Bugle);
                 record(&mut rounds, *row, *system, outcome);
             }
@@ -149,12 +149,15 @@ fn present(binaries: &Binaries, rounds: &mut Rounds) -> Vec<System> {
     present
 }
 
-async fn once(binaries: &Binaries, row: Row, system: System, scale: Scale) -> Result<super::row::Run> {
-    let server = binaries.start(system, row.subscribers(scale)).await?;
+async fn once(binaries: &Binaries, row: Row, system: System, scale: Scale, round: u32) -> Result<Run> {
+    if row.is_traced() {
+        return traced::run(binaries, row, scale, round).await;
+    }
+    let server = binaries.start(system, row.subscribers(scale), &[]).await?;
     row.run(&server, scale).await
 }
 
-fn record(rounds: &mut Rounds, row: Row, system: System, outcome: Result<super::row::Run>) {
+fn record(rounds: &mut Rounds, row: Row, system: System, outcome: Result<Run>) {
     match outcome {
         Ok(run) => {
             for complaint in run.complaints {
