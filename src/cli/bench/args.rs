@@ -31,6 +31,7 @@ const EXAMPLES: &str = "Examples:
   bugle bench --topics 1000 --subscribers 1000 --publishers 4 --json
   bugle bench compare                                  beside nats-server and redis-server
   bugle bench compare --only fan-out-batches --rounds 3
+  bugle bench compare --only tracing-batches,tracing-latency
   bugle bench compare --only latency-one --server-setting threads=2";
 
 /// What `bugle bench` can do beside a load.
