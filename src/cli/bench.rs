@@ -6,6 +6,7 @@
 //!
 //! `load` runs a `plan` and gives an `outcome`; `compare` runs the `row`s on the
 //! `system`s that `peer` starts; `bugle`, `nats`, `redis` and `kernel` are what differs between them.
+//! `traced` runs the rows that show what traces cost, with a `sink` that they are exported to.
 
 pub mod args;
 mod arrivals;
@@ -28,12 +29,14 @@ mod progress;
 mod publisher;
 mod redis;
 mod row;
+mod sink;
 mod stalled;
 mod subscriber;
 mod system;
 mod table;
 mod tally;
 mod template;
+mod traced;
 mod walk;
 
 use std::io::{self, Write};
@@ -58,6 +61,7 @@ pub async fn run(args: BenchArgs) -> Result<()> {
         match args.command {
             Some(BenchCommand::Compare(args)) => compare::run(args).await,
             Some(BenchCommand::Kernel { connections }) => kernel::serve(connections).await,
+            Some(BenchCommand::Sink) => sink::serve().await,
             None => one_load(args.load).await,
         }
     };

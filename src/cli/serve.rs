@@ -78,7 +78,11 @@ pub struct ServeArgs {
     set: Vec<(String, String)>,
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
+/// An option's key and value.
+///
+/// # Errors
+/// How to write them.
+pub fn key_value(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE, such as retention.age=24h")?;
     Ok((key.trim().to_owned(), value.trim().to_owned()))
 }

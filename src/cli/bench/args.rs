@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 
 use super::row::Row;
 use super::template::STAMP_BYTES;
+use crate::cli::serve::key_value;
 use crate::error::{Error, Result};
 
 /// Put a server under load and measure it, or compare Bugle with others.
@@ -29,13 +30,18 @@ const EXAMPLES: &str = "Examples:
   bugle bench --subscribers 100 --rate 1000            latency at 1,000 messages a second
   bugle bench --topics 1000 --subscribers 1000 --publishers 4 --json
   bugle bench compare                                  beside nats-server and redis-server
-  bugle bench compare --only fan-out-batches --rounds 3";
+  bugle bench compare --only fan-out-batches --rounds 3
+  bugle bench compare --only tracing-batches,tracing-latency
+  bugle bench compare --only latency-one --server-setting threads=2";
 
 /// What `bugle bench` can do beside a load.
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {
     /// Compare Bugle, nats-server, redis-server and the kernel's limit under the same load.
     Compare(CompareArgs),
+    /// Take spans over OTLP and do nothing with them, until standard input ends.
+    #[command(hide = true)]
+    Sink,
     /// Write to sockets and do nothing else.
     #[command(hide = true)]
     Kernel {
@@ -119,6 +125,9 @@ pub struct CompareArgs {
     /// The bugle binary; by default this one.
     #[arg(long, value_name = "PATH")]
     pub bugle: Option<PathBuf>,
+    /// Set an option of all bugle servers, as with `bugle serve --set`; may be repeated.
+    #[arg(long = "server-setting", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub server_settings: Vec<(String, String)>,
     /// A smoke test: one short round of everything, whose figures mean little.
     #[arg(long)]
     pub quick: bool,

@@ -2,7 +2,7 @@
 //!
 //! In each round all systems run one after the other, each on a fresh server, so that what changes
 //! on the machine meets all of them alike. Figures are medians of the rounds; ratios are medians of
-//! the ratios within a round.
+//! the ratios within a round. Rows that are traced compare Bugle with itself, in the same way.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use super::bars;
 use super::display::Display;
 use super::peer::Binaries;
 use super::process::raise_open_files;
-use super::row::{Row, Scale};
+use super::row::{Row, Run, Scale};
 use super::system::System;
-use super::{table, write_out};
+use super::{table, traced, write_out};
 use crate::error::{Code, Error, Result};
 
 /// The figures of all rounds, by row and system.
@@ -90,6 +90,9 @@ pub async fn run(args: CompareArgs) -> Result<()> {
     let rows: Vec<Row> =
         all.iter().copied().filter(|row| args.only.is_empty() || args.only.contains(row)).collect();
     let mut rounds = Rounds::default();
+    for (key, value) in &args.server_settings {
+        rounds.note(format!("bugle: with {key}={value}"));
+    }
     let present = present(&binaries, &mut rounds);
     let (count, scale) = match args.quick {
         true => (1, Scale { warmup: ms(100), duration: ms(300), divisor: 20, window: args.window }),
@@ -105,7 +108,7 @@ pub async fn run(args: CompareArgs) -> Result<()> {
         for row in &rows {
             for system in row.systems().iter().filter(|system| present.contains(system)) {
                 display.step(&format!("round {round} of {count}: {} on {system}", row.name()));
-                let outcome = once(&binaries, *row, *system, scale).await;
+                let outcome = once(&binaries, *row, *system, scale, round).await;
                 failed += usize::from(outcome.is_err() && *system == System::Bugle);
                 record(&mut rounds, *row, *system, outcome);
             }
@@ -146,12 +149,15 @@ fn present(binaries: &Binaries, rounds: &mut Rounds) -> Vec<System> {
     present
 }
 
-async fn once(binaries: &Binaries, row: Row, system: System, scale: Scale) -> Result<super::row::Run> {
-    let server = binaries.start(system, row.subscribers(scale)).await?;
+async fn once(binaries: &Binaries, row: Row, system: System, scale: Scale, round: u32) -> Result<Run> {
+    if row.is_traced() {
+        return traced::run(binaries, row, scale, round).await;
+    }
+    let server = binaries.start(system, row.subscribers(scale), &[]).await?;
     row.run(&server, scale).await
 }
 
-fn record(rounds: &mut Rounds, row: Row, system: System, outcome: Result<super::row::Run>) {
+fn record(rounds: &mut Rounds, row: Row, system: System, outcome: Result<Run>) {
     match outcome {
         Ok(run) => {
             for complaint in run.complaints {

@@ -2,7 +2,7 @@
 //! end with the bench.
 
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::Duration;
 use std::{fs, io};
 
@@ -90,17 +90,26 @@ pub struct Spawned {
 }
 
 impl Spawned {
-    /// Starts `command` with nothing on its standard input.
+    /// Starts `command`.
     ///
     /// # Errors
     /// Those of the system, such as NotFound.
     pub fn start(command: &mut Command) -> io::Result<Self> {
-        command.stdin(Stdio::null()).spawn().map(|child| Spawned { child })
+        command.spawn().map(|child| Spawned { child })
     }
 
     /// Whether it has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Asks it to end, as a service's supervisor does.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn terminate(&self) -> io::Result<()> {
+        use rustix::process::{Pid, Signal, kill_process};
+        Ok(kill_process(Pid::from_child(&self.child), Signal::TERM)?)
     }
 
     /// It as a process.

@@ -9,6 +9,7 @@ use super::outcome::Outcome;
 use super::peer::Server;
 use super::plan::Plan;
 use super::system::System::{self, Bugle, Kernel, Nats, Redis};
+use super::traced;
 use crate::error::{Code, Error, Result};
 
 /// A row of the comparison.
@@ -36,6 +37,12 @@ pub enum Row {
     ManyTopics,
     /// Latency of readers beside others that never read.
     SlowSubscribers,
+    /// What tracing costs fan-out-batches: off, 1 % and 100 % of traces.
+    TracingBatches,
+    /// What tracing costs fan-out-single: off, 1 % and 100 % of traces.
+    TracingSingle,
+    /// What tracing costs latency-one: off, 1 % and 100 % of traces.
+    TracingLatency,
 }
 
 /// How much of it: the whole, or a smoke test.
@@ -51,7 +58,8 @@ pub struct Scale {
     pub window: Option<u64>,
 }
 
-/// What one run of a row has shown: its figures in the order of [`Row::metrics`], and complaints.
+/// What one run of a row has shown: its figures in the order of [`Row::metrics`], and complaints. Of
+/// a row that is traced, [`Row::run`] gives the first two figures of one of its variants.
 pub struct Run {
     /// The figures.
     pub figures: Vec<f64>,
@@ -83,6 +91,11 @@ impl Row {
             Row::SlowSubscribers => {
                 "delay at 1,000 msg/s of 1 KiB to 100 readers, alone and beside 100 that never read"
             }
+            Row::TracingBatches => {
+                "the load of fan-out-batches, with none, 1 % and all of its traces exported"
+            }
+            Row::TracingSingle => "the load of fan-out-single, with none, 1 % and all of its traces exported",
+            Row::TracingLatency => "the load of latency-one, with none, 1 % and all of its traces exported",
         }
     }
 
@@ -93,6 +106,8 @@ impl Row {
             Row::IdleConnections | Row::IdleStreams => &[("memory", "kB")],
             Row::ManyTopics => &[("memory", "MiB")],
             Row::SlowSubscribers => &[("p99 alone", "us"), ("p99 beside", "us"), ("ratio", "x")],
+            Row::TracingBatches | Row::TracingSingle => &traced::THROUGHPUT,
+            Row::TracingLatency => &traced::LATENCY,
             _ => &[("CPU", "ns"), ("delivered", "k/s")],
         }
     }
@@ -107,14 +122,19 @@ impl Row {
             | Row::LargePayloads => &[Bugle, Nats, Redis, Kernel],
             Row::LatencyOne | Row::LatencyFanOut | Row::IdleConnections => &[Bugle, Nats, Redis],
             Row::IdleStreams => &[Bugle, Nats],
-            Row::ManyTopics | Row::SlowSubscribers => &[Bugle],
+            _ => &[Bugle],
         }
+    }
+
+    /// Whether it compares Bugle with itself, tracing more and less; [`traced::run`] runs those.
+    pub fn is_traced(self) -> bool {
+        matches!(self, Row::TracingBatches | Row::TracingSingle | Row::TracingLatency)
     }
 
     /// Subscribers of the load; a bare socket loop has to know how many will come.
     pub fn subscribers(self, scale: Scale) -> usize {
         let subscribers = match self {
-            Row::OneToOneBatches | Row::LatencyOne => return 1,
+            Row::OneToOneBatches | Row::LatencyOne | Row::TracingLatency => return 1,
             Row::ManyTopics => return 0,
             Row::LargePayloads => 20,
             Row::FanOutWide => 1000,
@@ -125,7 +145,7 @@ impl Row {
         (subscribers / scale.divisor).max(2)
     }
 
-    /// Runs it once on a fresh server.
+    /// Runs its load once on a fresh server.
     ///
     /// # Errors
     /// Whatever ends the load.
@@ -135,7 +155,7 @@ impl Row {
             Row::IdleConnections | Row::IdleStreams => idle(plan, server).await,
             Row::ManyTopics => many_topics(plan, server).await,
             Row::SlowSubscribers => slow_subscribers(plan).await,
-            Row::LatencyOne | Row::LatencyFanOut => {
+            Row::LatencyOne | Row::LatencyFanOut | Row::TracingLatency => {
                 let outcome = Load::open(plan).await?.measure(|_, _, _| {}).await?;
                 let latency = outcome.latency.ok_or_else(nothing_arrived)?;
                 Ok(Run { figures: vec![latency.p50_us, latency.p99_us], complaints: outcome.complaints() })
@@ -156,15 +176,15 @@ impl Row {
         plan.window = scale.window;
         (plan.warmup, plan.duration) = (scale.warmup, scale.duration);
         match self {
-            Row::FanOutBatches | Row::OneToOneBatches => plan.batch = 100,
+            Row::FanOutBatches | Row::OneToOneBatches | Row::TracingBatches => plan.batch = 100,
             Row::FanOutWide => plan.batch = 10,
             Row::LargePayloads => plan.payload = 4096,
-            Row::LatencyOne => plan.rate = Some(10_000.0),
+            Row::LatencyOne | Row::TracingLatency => plan.rate = Some(10_000.0),
             Row::LatencyFanOut => plan.rate = Some(1_000.0),
             Row::SlowSubscribers => (plan.rate, plan.payload) = (Some(1_000.0), 1024),
             Row::IdleStreams => plan.streams_per_connection = 100,
             Row::ManyTopics => plan.topics = 1_000_000 / scale.divisor,
-            Row::FanOutSingle | Row::IdleConnections => {}
+            Row::FanOutSingle | Row::TracingSingle | Row::IdleConnections => {}
         }
         plan
     }

@@ -11,6 +11,7 @@ use super::outcome::Outcome;
 use super::plan::Plan;
 use super::row::Row;
 use super::system::System;
+use super::traced;
 
 /// All systems, in the order of the columns.
 const SYSTEMS: [System; 4] = [System::Bugle, System::Nats, System::Redis, System::Kernel];
@@ -111,6 +112,33 @@ pub fn comparison(rounds: &Rounds, rows: &[Row], bars: &[Verdict], count: u32, q
     if quick {
         text = "A quick run shows that all loads work; its figures mean little.\n\n".into();
     }
+    let (traced, beside): (Vec<Row>, Vec<Row>) = rows.iter().partition(|row| row.is_traced());
+    if !beside.is_empty() {
+        systems(&mut text, rounds, &beside);
+    }
+    if !traced.is_empty() {
+        text.push_str(if beside.is_empty() { "" } else { "\n" });
+        variants(&mut text, rounds, &traced);
+    }
+    text.push_str("\nWhat is measured\n");
+    for row in rows {
+        let _ = writeln!(text, "  {:<20}{}", row.name(), row.what());
+    }
+    if !bars.is_empty() {
+        text.push_str("\nBars\n");
+    }
+    for bar in bars {
+        let holds = bar.holds.map_or("not measured", |holds| if holds { "holds" } else { "MISSED" });
+        let _ = writeln!(text, "  {:<20}{:<32}{:>10}  {holds}", bar.row, bar.asked, figure(bar.measured));
+    }
+    for (at, note) in rounds.notes.iter().enumerate() {
+        let _ = writeln!(text, "{}  {note}", if at == 0 { "\nNotes\n" } else { "" });
+    }
+    text
+}
+
+/// A line for each figure, a column for each system and each ratio.
+fn systems(text: &mut String, rounds: &Rounds, rows: &[Row]) {
     let _ = write!(text, "{:<20}{:<16}", "row", "figure");
     for system in SYSTEMS {
         let _ = write!(text, "{system:>10}");
@@ -128,27 +156,35 @@ pub fn comparison(rounds: &Rounds, rows: &[Row], bars: &[Verdict], count: u32, q
             text.push('\n');
         }
     }
-    text.push_str("\nWhat is measured\n");
+}
+
+/// A line for each figure of the rows that are traced, a column for each variant and its cost.
+fn variants(text: &mut String, rounds: &Rounds, rows: &[Row]) {
+    let _ = write!(text, "{:<20}{:<16}", "row", "figure");
+    for column in traced::COLUMNS {
+        let _ = write!(text, "{column:>12}");
+    }
+    text.push('\n');
     for row in rows {
-        let _ = writeln!(text, "  {:<20}{}", row.name(), row.what());
+        let metrics = row.metrics();
+        for first in (0..metrics.len()).step_by(traced::COLUMNS.len()) {
+            let (name, unit) = metrics[first];
+            let name = name.trim_end_matches(traced::COLUMNS[0]).trim_end();
+            let _ = write!(text, "{:<20}{:<16}", row.name(), format!("{name}, {unit}"));
+            for metric in (first..metrics.len()).take(traced::COLUMNS.len()) {
+                let _ = write!(text, "{:>12}", figure(rounds.median(*row, System::Bugle, metric)));
+            }
+            text.push('\n');
+        }
     }
-    if !bars.is_empty() {
-        text.push_str("\nBars\n");
-    }
-    for bar in bars {
-        let holds = bar.holds.map_or("not measured", |holds| if holds { "holds" } else { "MISSED" });
-        let _ = writeln!(text, "  {:<20}{:<28}{:>10}  {holds}", bar.row, bar.asked, figure(bar.measured));
-    }
-    for (at, note) in rounds.notes.iter().enumerate() {
-        let _ = writeln!(text, "{}  {note}", if at == 0 { "\nNotes\n" } else { "" });
-    }
-    text
 }
 
 fn figure(figure: Option<f64>) -> String {
     match figure {
         None => "-".into(),
-        Some(figure) if figure < 1.0 => format!("{figure:.3}"),
+        Some(0.0) => "0".into(),
+        // Ratios near one are judged by their third digit.
+        Some(figure) if figure < 10.0 => format!("{figure:.3}"),
         Some(figure) if figure < 100.0 => format!("{figure:.1}"),
         Some(figure) => format!("{figure:.0}"),
     }
