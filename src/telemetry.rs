@@ -6,10 +6,12 @@
 //! same by making a [`Logging`] of its own. [`Exporter`] pushes traces and metrics over OTLP.
 
 mod exporter;
+mod link;
 mod logging;
 #[cfg(feature = "cli")]
 mod logs;
 mod otlp;
+mod priority;
 mod spans;
 
 pub use exporter::Exporter;
@@ -17,5 +19,6 @@ pub use logging::Logging;
 #[cfg(feature = "cli")]
 pub use logs::start;
 pub use otlp::Signals;
+pub use priority::yield_to_everybody;
 
 pub use crate::trace::TRACE_TARGET;

@@ -20,7 +20,9 @@ pub use queue::Waiting;
 pub use sampler::Sampling;
 pub use span::{Attribute, Operation, Span, Value};
 
-use crate::limits::{EVENT_SPANS_PER_SECOND_MAX, SPANS_PER_SECOND_DEFAULT, SPANS_QUEUED_MAX};
+use crate::limits::{
+    EVENT_SPANS_PER_SECOND_MAX, SPANS_EXPORTED_MAX, SPANS_PER_SECOND_DEFAULT, SPANS_QUEUED_MAX,
+};
 use crate::topic::{TopicName, TraceContext};
 use limiter::Limiter;
 use probes::Probes;
@@ -86,7 +88,7 @@ impl Recorder {
         Recorder {
             is_exporting,
             sampler: Sampler::new(sampling),
-            queue: Queue::new(SPANS_QUEUED_MAX),
+            queue: Queue::new(SPANS_QUEUED_MAX, SPANS_EXPORTED_MAX),
             probes: Probes::default(),
             spans: Limiter::new(spans_per_second),
             events: std::array::from_fn(|_| Limiter::new(EVENT_SPANS_PER_SECOND_MAX)),
@@ -170,6 +172,11 @@ impl Recorder {
         self.queue.waiting()
     }
 
+    /// Whether more than half of the room for waiting spans is used.
+    pub fn is_crowded(&self) -> bool {
+        self.queue.len() > SPANS_QUEUED_MAX / 2
+    }
+
     /// How many spans there were.
     pub fn counts(&self) -> &Counts {
         &self.counts
@@ -204,6 +211,10 @@ mod tests {
         Span::new(Operation::Publish, Some(topic()), context, 1, 2)
     }
 
+    fn waiting(recorder: &Recorder) -> usize {
+        recorder.waiting().take(usize::MAX).len()
+    }
+
     #[test]
     fn a_traced_call_goes_on_in_its_callers_trace() {
         let recorder = Recorder::exporting(Sampling { ratio: 1.0, ..Sampling::default() }, 1000);
@@ -226,7 +237,7 @@ mod tests {
         recorder.record(span(new_trace().unwrap()));
         assert_eq!(probe.try_next().unwrap().context, context);
         assert!(probe.try_next().is_none());
-        assert_eq!(recorder.waiting().take(10).len(), 0);
+        assert_eq!(waiting(&recorder), 0);
         drop(probe);
         assert!(!recorder.admits(context.trace_id, SECOND));
     }
@@ -239,7 +250,7 @@ mod tests {
         assert_eq!((admitted, recorder.counts().dropped_limit.load(Relaxed)), (10, 10));
         (0..SPANS_QUEUED_MAX + 5).for_each(|_| recorder.record(span(context)));
         assert_eq!(recorder.counts().dropped_queue.load(Relaxed), 5);
-        assert_eq!(recorder.waiting().take(usize::MAX).len(), SPANS_QUEUED_MAX);
+        assert_eq!(waiting(&recorder), SPANS_QUEUED_MAX);
         assert!(recorder.admits(context.trace_id, 2 * SECOND));
     }
 

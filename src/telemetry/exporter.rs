@@ -1,8 +1,10 @@
-//! Pushes spans and metrics over OTLP, on a thread of its own with less than normal priority, so
-//! that a receiver that hangs or dies changes nothing for clients: what cannot be sent in time is
-//! dropped, counted, and said once in the log.
+//! Pushes spans and metrics over OTLP, on threads of its own, so that a receiver that hangs or dies
+//! changes nothing for clients: what cannot be sent in time is dropped, counted, and said once in
+//! the log.
 //!
-//! The server starts it and ends it; dropping it gives up what was not sent.
+//! Spans are the work of a thread that runs only when nobody else wants the processor; on a machine
+//! without any time to spare the second thread, which pushes metrics, helps out when half of the room
+//! for spans is used. The server starts both and ends them; dropping this gives up what was not sent.
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -10,10 +12,13 @@ use std::time::Duration;
 use opentelemetry_otlp::{MetricExporter, SpanExporter};
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::SpanExporter as _;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::link::Link;
 use super::otlp::{self, Signals};
+use super::priority::{yield_to_everybody, yield_to_the_bus};
 use super::spans::export_data;
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
@@ -21,7 +26,7 @@ use crate::limits::{SPANS_EXPORT_INTERVAL, SPANS_EXPORTED_MAX, TELEMETRY_END_MAX
 use crate::metrics::Metrics;
 use crate::trace::Recorder;
 
-/// The thread that pushes.
+/// The threads that push.
 pub struct Exporter {
     end: CancellationToken,
     ended: oneshot::Receiver<()>,
@@ -42,15 +47,20 @@ impl Exporter {
             end: CancellationToken::new(),
         };
         let (end, (done, ended)) = (push.end.clone(), oneshot::channel());
-        let (built, outcome) = mpsc::channel();
-        let thread = move || {
+        let (signals, push) = (Arc::new(signals), Arc::new(push));
+        if signals.has_traces() {
+            let (push, signals) = (push.clone(), signals.clone());
+            start("bugle-spans", move |runtime, built| {
+                yield_to_everybody();
+                runtime.block_on(push.spans(&signals, built));
+            })?;
+        }
+        start("bugle-metrics", move |runtime, built| {
             yield_to_the_bus();
-            push.run(&signals, &built);
+            runtime.block_on(push.rest(&signals, built));
             // Whoever waits for it may be gone.
             let _ = done.send(());
-        };
-        std::thread::Builder::new().name("bugle-telemetry".to_owned()).spawn(thread).map_err(failed)?;
-        outcome.recv().map_err(failed)??;
+        })?;
         Ok(Some(Exporter { end, ended }))
     }
 
@@ -69,17 +79,20 @@ impl Drop for Exporter {
     }
 }
 
-fn failed(error: impl std::fmt::Display) -> Error {
-    Error::new(Code::Internal, format!("the exporter could not be started: {error}"))
+/// Told when the exporters are made, or why they cannot be.
+type Built = mpsc::Sender<Result<()>>;
+
+/// Starts a thread with a runtime of its own; waits until it has made its exporters.
+fn start(name: &str, work: impl FnOnce(Runtime, Built) + Send + 'static) -> Result<()> {
+    let (built, outcome) = mpsc::channel();
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread.spawn(move || work(runtime, built)).map_err(failed)?;
+    outcome.recv().map_err(failed)?
 }
 
-/// Work on spans is worth less than work on messages. A thread that may not change its priority
-/// works with the usual one.
-fn yield_to_the_bus() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10) {
-        tracing::debug!(%error, "the exporter's thread keeps its priority");
-    }
+fn failed(error: impl std::fmt::Display) -> Error {
+    Error::new(Code::Internal, format!("the exporter could not be started: {error}"))
 }
 
 /// What is pushed, and until when.
@@ -90,55 +103,62 @@ struct Push {
     end: CancellationToken,
 }
 
+/// Longest for the last spans, and for the last metrics.
+const LAST_MAX: Duration = Duration::from_millis(TELEMETRY_END_MAX.as_millis() as u64 / 2);
+
 impl Push {
-    fn run(&self, signals: &Signals, built: &mpsc::Sender<Result<()>>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = match runtime {
-            Ok(runtime) => runtime,
-            Err(error) => return drop(built.send(Err(failed(error)))),
+    /// The first thread: spans as they come.
+    async fn spans(&self, signals: &Signals, built: Built) {
+        let Some(exporter) = make(otlp::spans(signals), &built) else { return };
+        let (waiting, mut link) = (self.recorder.waiting().clone(), Link::new("spans"));
+        let work = async {
+            loop {
+                tokio::select! {
+                    () = waiting.called() => {}
+                    () = tokio::time::sleep(SPANS_EXPORT_INTERVAL) => {}
+                }
+                self.send(&exporter, &mut link).await;
+            }
         };
-        runtime.block_on(async {
-            // Built here, for what they start runs on this thread.
-            let exporters = otlp::spans(signals).and_then(|spans| Ok((spans, otlp::metrics(signals)?)));
-            let (spans, metrics) = match exporters {
-                Ok(exporters) => exporters,
-                Err(error) => return drop(built.send(Err(error))),
-            };
-            let _ = built.send(Ok(()));
-            tokio::join!(
-                async {
-                    if let Some(exporter) = spans {
-                        self.spans(&exporter).await;
-                    }
-                },
-                async {
-                    if let Some(exporter) = metrics {
-                        self.metrics(&exporter).await;
-                    }
-                },
-            );
-        });
+        // What is half sent then is lost; the other thread sends what still waits.
+        self.end.run_until_cancelled(work).await;
     }
 
-    async fn spans(&self, exporter: &SpanExporter) {
-        let (waiting, mut line) = (self.recorder.waiting().clone(), Line::new("spans"));
-        loop {
-            tokio::select! {
-                () = self.end.cancelled() => break,
-                () = waiting.called() => {}
-                () = tokio::time::sleep(SPANS_EXPORT_INTERVAL) => {}
-            }
-            tokio::select! {
-                // What is half sent then is lost; what still waits is tried once more.
-                () = self.end.cancelled() => break,
-                () = self.send(exporter, &mut line) => {}
-            }
-        }
-        let _ = tokio::time::timeout(TELEMETRY_END_MAX / 2, self.send(exporter, &mut line)).await;
+    /// The second thread: metrics, spans that are too many for the first one, and what is left at
+    /// the end of both.
+    async fn rest(&self, signals: &Signals, built: Built) {
+        let exporters = otlp::spans(signals).and_then(|spans| Ok(Some((spans, otlp::metrics(signals)?))));
+        let Some((spans, metrics)) = make(exporters, &built) else { return };
+        tokio::join!(
+            async {
+                if let Some(exporter) = spans {
+                    self.help(&exporter).await;
+                }
+            },
+            async {
+                if let Some(exporter) = metrics {
+                    self.metrics(&exporter).await;
+                }
+            },
+        );
     }
 
-    /// Sends all that waits.
-    async fn send(&self, exporter: &SpanExporter, line: &mut Line) {
+    async fn help(&self, exporter: &SpanExporter) {
+        let mut link = Link::new("spans");
+        let work = async {
+            loop {
+                tokio::time::sleep(SPANS_EXPORT_INTERVAL).await;
+                if self.recorder.is_crowded() {
+                    self.send(exporter, &mut link).await;
+                }
+            }
+        };
+        self.end.run_until_cancelled(work).await;
+        let _ = tokio::time::timeout(LAST_MAX, self.send(exporter, &mut link)).await;
+    }
+
+    /// Sends all spans that wait.
+    async fn send(&self, exporter: &SpanExporter, link: &mut Link) {
         loop {
             let spans = self.recorder.waiting().take(SPANS_EXPORTED_MAX);
             if spans.is_empty() {
@@ -149,68 +169,37 @@ impl Push {
             if outcome.is_err() {
                 self.recorder.counts().dropped_export.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
             }
-            line.note(outcome.map_err(|error| error.to_string()));
+            link.note(outcome.map_err(|error| error.to_string()));
         }
     }
 
     async fn metrics(&self, exporter: &MetricExporter) {
-        let mut line = Line::new("metrics");
-        let mut is_last = false;
-        while !is_last {
-            tokio::select! {
-                () = self.end.cancelled() => is_last = true,
-                () = tokio::time::sleep(self.interval) => {}
+        let mut link = Link::new("metrics");
+        let work = async {
+            loop {
+                tokio::time::sleep(self.interval).await;
+                link.note(self.push(exporter).await);
             }
-            let push = async {
-                let collected = self.metrics.collect().map_err(|error| error.to_string())?;
-                exporter.export(&collected).await.map_err(|error| error.to_string())
-            };
-            let outcome = tokio::select! {
-                outcome = push => outcome,
-                () = self.late(is_last) => return,
-            };
-            line.note(outcome);
+        };
+        self.end.run_until_cancelled(work).await;
+        if let Ok(outcome) = tokio::time::timeout(LAST_MAX, self.push(exporter)).await {
+            link.note(outcome);
         }
     }
 
-    /// When a push takes too long: the last one has a bounded time, another one until the end.
-    async fn late(&self, is_last: bool) {
-        if !is_last {
-            self.end.cancelled().await;
-        }
-        tokio::time::sleep(TELEMETRY_END_MAX / 2).await;
+    async fn push(&self, exporter: &MetricExporter) -> Result<(), String> {
+        let collected = self.metrics.collect().map_err(|error| error.to_string())?;
+        exporter.export(&collected).await.map_err(|error| error.to_string())
     }
 }
 
-/// Says once that sending fails, and once that it works again.
-struct Line {
-    what: &'static str,
-    failures: u64,
-}
-
-impl Line {
-    fn new(what: &'static str) -> Line {
-        Line { what, failures: 0 }
-    }
-
-    fn note(&mut self, outcome: Result<(), String>) {
-        match outcome {
-            Ok(()) if self.failures > 0 => {
-                tracing::info!(what = self.what, failures = self.failures, "sent over OTLP again");
-                self.failures = 0;
-            }
-            Ok(()) => {}
-            Err(error) => {
-                if self.failures == 0 {
-                    let what = self.what;
-                    tracing::warn!(
-                        what,
-                        error,
-                        "not sent over OTLP; the bus goes on, what is not sent is dropped"
-                    );
-                }
-                self.failures += 1;
-            }
-        }
-    }
+/// What was made, and whoever waits for it told.
+fn make<T>(made: Result<Option<T>>, built: &Built) -> Option<T> {
+    let (made, outcome) = match made {
+        Ok(made) => (made, Ok(())),
+        Err(error) => (None, Err(error)),
+    };
+    // Whoever started the thread waits for this.
+    let _ = built.send(outcome);
+    made
 }

@@ -1,75 +1,93 @@
-//! Spans that wait for the exporter: bounded, filled under a short lock, emptied in one go.
+//! Spans that wait for an exporter: bounded, and filled without a lock, because the exporter works
+//! at the lowest priority and must never hold up whoever records.
 //!
 //! The exporter is not woken for each span, which would cost the publisher a system call: it comes
-//! by itself from time to time, and is called when half of the room is used.
+//! by itself from time to time, and is called when there is enough for a request.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
-use tokio::sync::Notify;
+use futures::task::AtomicWaker;
+use tokio::sync::mpsc;
 
 use super::span::Span;
 
-/// The bounded list, as those who record see it.
-pub struct Queue(Waiting);
+/// The waiting spans, as those who record see them.
+pub struct Queue {
+    spans: mpsc::Sender<Span>,
+    waiting: Waiting,
+    /// With so many the exporter is called.
+    enough: usize,
+}
 
-/// The bounded list, as the exporter sees it. A clone is a reference.
+/// The waiting spans, as exporters see them. A clone is a reference.
 #[derive(Clone)]
 pub struct Waiting(Arc<Inner>);
 
 struct Inner {
-    spans: Mutex<Vec<Span>>,
-    /// Its length, for a look without the lock.
-    count: AtomicUsize,
-    max: usize,
-    call: Notify,
+    /// Exporters take turns.
+    spans: Mutex<mpsc::Receiver<Span>>,
+    /// There was enough since the last look.
+    is_called: AtomicBool,
+    call: AtomicWaker,
 }
 
 impl Queue {
-    /// Room for so many.
-    pub fn new(max: usize) -> Queue {
-        let (spans, count) = (Mutex::default(), AtomicUsize::new(0));
-        Queue(Waiting(Arc::new(Inner { spans, count, max, call: Notify::new() })))
+    /// Room for so many; the exporter is called for so many.
+    pub fn new(max: usize, enough: usize) -> Queue {
+        let (sender, receiver) = mpsc::channel(max);
+        let (is_called, call) = (AtomicBool::new(false), AtomicWaker::new());
+        let waiting = Waiting(Arc::new(Inner { spans: Mutex::new(receiver), is_called, call }));
+        Queue { spans: sender, waiting, enough }
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.spans.max_capacity() - self.spans.capacity()
     }
 
     pub fn is_full(&self) -> bool {
-        self.0.0.count.load(Relaxed) >= self.0.0.max
+        self.spans.capacity() == 0
     }
 
     /// Adds a span; `false` where there is no room.
     pub fn push(&self, span: Span) -> bool {
-        let inner = &self.0.0;
-        let mut spans = inner.spans.lock().unwrap_or_else(PoisonError::into_inner);
-        if spans.len() >= inner.max {
-            return false;
+        let is_added = self.spans.try_send(span).is_ok();
+        let inner = &self.waiting.0;
+        if self.len() >= self.enough && !inner.is_called.swap(true, AcqRel) {
+            inner.call.wake();
         }
-        spans.push(span);
-        let count = spans.len();
-        drop(spans);
-        inner.count.store(count, Relaxed);
-        if count == inner.max / 2 {
-            inner.call.notify_one();
-        }
-        true
+        is_added
     }
 
     pub fn waiting(&self) -> &Waiting {
-        &self.0
+        &self.waiting
     }
 }
 
 impl Waiting {
     /// Takes the oldest spans out, at most so many.
     pub fn take(&self, most: usize) -> Vec<Span> {
-        let mut spans = self.0.spans.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken =
-            if spans.len() <= most { std::mem::take(&mut *spans) } else { spans.drain(..most).collect() };
-        self.0.count.store(spans.len(), Relaxed);
+        let mut spans = self.spans();
+        let taken: Vec<Span> = std::iter::from_fn(|| spans.try_recv().ok()).take(most).collect();
+        if taken.len() < most {
+            self.0.is_called.store(false, Release);
+        }
         taken
     }
 
-    /// Completes when half of the room is used.
+    /// Completes when there is enough for a request. For one exporter at a time.
     pub async fn called(&self) {
-        self.0.call.notified().await;
+        poll_fn(|cx| {
+            self.0.call.register(cx.waker());
+            if self.0.is_called.load(Acquire) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    fn spans(&self) -> MutexGuard<'_, mpsc::Receiver<Span>> {
+        self.0.spans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
