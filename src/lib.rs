@@ -13,12 +13,15 @@
 //! | discontinuity | the notice that messages are missing, from where to where, and why | `topic::discontinuity` |
 //! | store | orders messages and keeps them | `store` |
 //! | broker | the open topics; the only door the APIs have | `broker` |
+//! | span | one step of a message's way, recorded where its trace is | `trace` |
+//! | probe | a message that is traced whatever is sampled | `api::native::probe` |
 //!
 //! # Layers
 //!
 //! ```text
 //! main → cli → server → api → broker → store → topic → limits, error
-//!             cli → client → proto
+//!             cli → client → proto     broker → metrics → trace → topic
+//!                  server → telemetry → metrics, trace
 //! ```
 //!
 //! Nothing imports what stands to the left of it; a test holds the sources to that. `tonic` is
@@ -37,6 +40,11 @@
 //! fan-out, a heartbeat or the end. Retention has overtaken it: it yields a discontinuity and goes
 //! on behind the gap. `api::native` puts a frame header in front of each run, and the slices go to
 //! the socket as they are.
+//!
+//! **What is told of it.** Whoever does the work adds to plain atomics (`metrics`) and hands finished
+//! spans to a bounded queue (`trace`); the threads of `telemetry` push both over OTLP, and `server`
+//! shows the metrics to whoever scrapes them. A message that is traced is listed beside its chunk, so
+//! all others cost a delivery one look.
 //!
 //! Start reading at [`topic`], then `broker`, then `server`; every cap is in [`limits`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]

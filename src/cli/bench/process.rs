@@ -7,6 +7,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 use crate::error::{Code, Error, Result};
+use crate::metrics::process;
 
 /// A running process.
 #[derive(Debug, Clone, Copy)]
@@ -52,20 +53,12 @@ impl Process {
 
     /// User and system time of all its threads, those that ended included.
     pub fn cpu(self) -> Option<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
-        // The name before the last parenthesis may hold anything; utime and stime are the 12th
-        // and 13th field behind it.
-        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-        let ticks = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
-        let per_second = rustix::param::clock_ticks_per_second().max(1);
-        Some(Duration::from_secs_f64(ticks as f64 / per_second as f64))
+        process::cpu(&self.pid.to_string())
     }
 
     /// Resident memory, bytes.
     pub fn rss(self) -> Option<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        line.split_whitespace().next()?.parse::<u64>().ok().map(|kb| kb * 1024)
+        process::resident_bytes(&self.pid.to_string())
     }
 }
 

@@ -6,7 +6,7 @@ use opentelemetry::global::BoxedSpan;
 use opentelemetry::trace::{Link, Span, SpanBuilder, SpanContext, SpanKind, Status, Tracer};
 use uuid::Uuid;
 
-use super::{Spans, error_type, number, traceparent};
+use super::{Spans, number, traceparent};
 use crate::error::{Code, Error};
 use crate::proto::v1 as wire;
 
@@ -104,7 +104,7 @@ impl SendSpan {
 
     fn fail(&mut self, code: Code, description: impl FnOnce() -> String) {
         if self.span.is_recording() {
-            self.span.set_attribute(KeyValue::new("error.type", error_type(code)));
+            self.span.set_attribute(KeyValue::new("error.type", code.as_str()));
             self.span.set_status(Status::error(description()));
         }
         self.span.end();
