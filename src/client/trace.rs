@@ -25,8 +25,6 @@ pub(super) use send::SendSpan;
 #[cfg(all(test, feature = "server"))]
 pub(super) use traceparent::read;
 
-use crate::error::Code;
-
 /// Who makes the spans of a client; see [`super::ClientBuilder::tracer_provider`].
 #[derive(Debug, Clone, Default)]
 pub(super) enum Tracing {
