@@ -87,6 +87,8 @@ pub const FANOUT_RUN: usize = 256;
 /// In the models a pass takes several runs, so that others come in between.
 #[cfg(bugle_loom)]
 pub const FANOUT_RUN: usize = 1;
+/// Traced batches of a topic whose fan-out is followed at once; the spans of more tell of no readers.
+pub const FANNING_OUT_MAX: usize = 64;
 /// The resolution of heartbeats and of the stall sweep.
 pub const TICK: Duration = Duration::from_millis(100);
 /// A live subscription hears something this often when the client does not say.
@@ -143,8 +145,8 @@ pub const DRAIN_GRACE_DEFAULT: Duration = Duration::from_secs(10);
 /// Topics with series of their own, the default of `metrics.topics`: each is eight series, and a
 /// store of metrics pays for every one.
 pub const METRIC_TOPICS_DEFAULT: u64 = 100;
-/// The most `metrics.topics` can be set to: more make an answer of many megabytes.
-pub const METRIC_TOPICS_MAX: u64 = 10_000;
+/// The most `metrics.topics` can be set to: OpenTelemetry's library keeps 2,000 series an instrument.
+pub const METRIC_TOPICS_MAX: u64 = 1_500;
 /// How often metrics are pushed when nothing else is said: the default of OpenTelemetry.
 pub const PUSH_INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
 /// The part of the messages without a parent that begin a trace, when nothing else is said.
@@ -162,12 +164,22 @@ pub const SPANS_PER_SECOND_DEFAULT: u64 = 50_000;
 pub const SPANS_PER_SECOND_MAX: u64 = 10_000_000;
 /// Longest log filter, bytes: every line of the log walks it once.
 pub const LOG_FILTER_BYTES_MAX: usize = 4096;
-/// Spans that wait for the exporter, about half a KiB each; more are dropped and counted.
+/// Spans that wait for the exporter; more are dropped and counted.
 pub const SPANS_QUEUED_MAX: usize = 32_768;
 /// Spans of one export request, about 50 KiB: while the kernel sends a larger one, it gives the
 /// processor to nobody, and a message waits (p99 at 30,000 spans a second 1.35 times that without
 /// tracing with 512, 1.0 times with 128).
 pub const SPANS_EXPORTED_MAX: usize = 128;
+/// Memory of the spans that wait for the exporter, bytes; beside the memory budget.
+pub const SPANS_QUEUED_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Longest text of a span, such as why a request was refused, bytes: clients choose some.
+pub const SPAN_TEXT_BYTES_MAX: usize = 1024;
+/// Counters by which topics are sampled, eight bytes each; a topic's is found by its name's hash.
+pub const SAMPLER_SLOTS: usize = 65_536;
+/// `deliver` spans for one response: one for each traced batch in it.
+pub const DELIVER_SPANS_MAX: usize = 128;
+/// Probes that wait at once.
+pub const PROBES_MAX: usize = 64;
 /// Spans a second for each kind of trouble (stalls, refusals, …), which clients can cause.
 pub const EVENT_SPANS_PER_SECOND_MAX: u64 = 10;
 /// Links of a span: the default limit of OpenTelemetry.

@@ -22,7 +22,7 @@ mod start;
 mod trace;
 mod wheel;
 
-pub use batch::Batch;
+pub use batch::{Batch, Inherited};
 pub use broadcast::{Broadcast, End, Lag, Next, Refused, State};
 pub use budget::{Budget, Charge};
 pub use discontinuity::{Discontinuity, Reason};
@@ -35,4 +35,4 @@ pub use progress::{Eject, Pace, Progress, Who};
 pub use reader::Reader;
 pub use retention::Retention;
 pub use start::{Found, Start};
-pub use trace::{FannedOut, Trace, TraceContext, Traced};
+pub use trace::{Created, FannedOut, Trace, TraceContext, Traced};

@@ -21,7 +21,8 @@ pub use sampler::Sampling;
 pub use span::{Attribute, Operation, Span, Value};
 
 use crate::limits::{
-    EVENT_SPANS_PER_SECOND_MAX, SPANS_EXPORTED_MAX, SPANS_PER_SECOND_DEFAULT, SPANS_QUEUED_MAX,
+    EVENT_SPANS_PER_SECOND_MAX, SPANS_EXPORTED_MAX, SPANS_PER_SECOND_DEFAULT, SPANS_QUEUED_BYTES_MAX,
+    SPANS_QUEUED_MAX,
 };
 use crate::topic::{TopicName, TraceContext};
 use limiter::Limiter;
@@ -46,6 +47,7 @@ pub struct Recorder {
     queue: Queue,
     probes: Probes,
     spans: Limiter,
+    spans_per_second: u64,
     /// For spans that no trace asks for, by operation.
     events: [Limiter; Operation::COUNT],
     counts: Counts,
@@ -85,13 +87,15 @@ impl Recorder {
     }
 
     fn new(is_exporting: bool, sampling: Sampling, spans_per_second: u64) -> Recorder {
+        let sampler = Sampler::new(sampling);
         Recorder {
             is_exporting,
-            sampler: Sampler::new(sampling),
-            queue: Queue::new(SPANS_QUEUED_MAX, SPANS_EXPORTED_MAX),
+            sampler: if is_exporting { sampler.with_topics() } else { sampler },
+            queue: Queue::new(SPANS_QUEUED_MAX, SPANS_QUEUED_BYTES_MAX, SPANS_EXPORTED_MAX),
             probes: Probes::default(),
-            spans: Limiter::new(spans_per_second),
-            events: std::array::from_fn(|_| Limiter::new(EVENT_SPANS_PER_SECOND_MAX)),
+            spans: Limiter::default(),
+            spans_per_second,
+            events: Default::default(),
             counts: Counts::default(),
         }
     }
@@ -125,7 +129,7 @@ impl Recorder {
         if !self.is_exporting {
             return None;
         }
-        if !self.events[operation as usize].admit(time) {
+        if !self.events[operation as usize].admit(time, EVENT_SPANS_PER_SECOND_MAX) {
             self.counts.dropped_limit.fetch_add(1, Relaxed);
             return None;
         }
@@ -141,7 +145,7 @@ impl Recorder {
         if !self.is_exporting {
             return false;
         }
-        if !self.spans.admit(time) {
+        if !self.spans.admit(time, self.spans_per_second) {
             self.counts.dropped_limit.fetch_add(1, Relaxed);
             return false;
         }
@@ -161,10 +165,11 @@ impl Recorder {
         }
     }
 
-    /// Sees the spans of a new trace, exported or not, as long as the probe lives; its context.
+    /// Sees the spans of a new trace, exported or not, as long as the probe lives; its context. `None`
+    /// where there are too many probes.
     pub fn probe(&self) -> Option<(TraceContext, Probe)> {
         let context = new_trace()?;
-        Some((context, self.probes.add(context.trace_id)))
+        Some((context, self.probes.add(context.trace_id)?))
     }
 
     /// The spans that wait for an exporter.
@@ -174,7 +179,12 @@ impl Recorder {
 
     /// Whether more than half of the room for waiting spans is used.
     pub fn is_crowded(&self) -> bool {
-        self.queue.len() > SPANS_QUEUED_MAX / 2
+        self.queue.is_crowded()
+    }
+
+    /// So many spans were not even made: there was too much in one piece of work.
+    pub fn note_dropped(&self, count: usize) {
+        self.counts.dropped_limit.fetch_add(count as u64, Relaxed);
     }
 
     /// How many spans there were.
@@ -249,9 +259,24 @@ mod tests {
         let admitted = (0..20).filter(|_| recorder.admits(context.trace_id, SECOND)).count();
         assert_eq!((admitted, recorder.counts().dropped_limit.load(Relaxed)), (10, 10));
         (0..SPANS_QUEUED_MAX + 5).for_each(|_| recorder.record(span(context)));
-        assert_eq!(recorder.counts().dropped_queue.load(Relaxed), 5);
-        assert_eq!(waiting(&recorder), SPANS_QUEUED_MAX);
+        let dropped = recorder.counts().dropped_queue.load(Relaxed) as usize;
+        assert!(dropped >= 5 && recorder.is_crowded(), "{dropped}");
+        assert_eq!(waiting(&recorder), SPANS_QUEUED_MAX + 5 - dropped);
         assert!(recorder.admits(context.trace_id, 2 * SECOND));
+    }
+
+    #[test]
+    fn large_spans_find_less_room() {
+        let recorder = Recorder::exporting(Sampling::default(), 1000);
+        let context = new_trace().unwrap();
+        let large = span(context).linked_to(std::iter::repeat_n(context, 1000));
+        assert!(large.bytes() > 4096);
+        (0..SPANS_QUEUED_MAX).for_each(|_| recorder.record(large.clone()));
+        let kept = SPANS_QUEUED_MAX - recorder.counts().dropped_queue.load(Relaxed) as usize;
+        assert!(kept * large.bytes() <= SPANS_QUEUED_BYTES_MAX, "{kept}");
+        assert_eq!(waiting(&recorder), kept);
+        recorder.record(large);
+        assert_eq!(waiting(&recorder), 1);
     }
 
     #[test]

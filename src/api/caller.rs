@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use http::{HeaderMap, Request};
 
 use super::Peer;
+use crate::limits::TRACESTATE_BYTES_MAX;
 use crate::topic::TraceContext;
 use crate::trace::TRACE_TARGET;
 
@@ -29,10 +30,8 @@ impl Caller {
     pub fn of<B>(request: &Request<B>) -> Caller {
         let peer = request.extensions().get::<Peer>().cloned();
         let context = text(request.headers(), "traceparent").and_then(TraceContext::parse);
-        let trace = context.map(|context| {
-            let tracestate = text(request.headers(), "tracestate").unwrap_or_default().to_owned();
-            Box::new(Carried { context, tracestate })
-        });
+        let trace =
+            context.map(|context| Box::new(Carried { context, tracestate: tracestate(request.headers()) }));
         Caller { peer, trace }
     }
 
@@ -63,15 +62,38 @@ impl Caller {
 
     /// The span that has the log's lines say of which trace the work inside it is part.
     pub fn log_span(&self) -> Option<Box<tracing::Span>> {
-        let TraceContext { trace_id, span_id, .. } = self.context()?;
-        let (trace_id, span_id) = (format!("{trace_id:032x}"), format!("{span_id:016x}"));
-        Some(Box::new(tracing::info_span!(target: TRACE_TARGET, "call", trace_id, span_id)))
+        self.context().filter(TraceContext::is_sampled).map(|context| Box::new(log_span(context)))
     }
 
     /// Whether its trace is recorded.
     pub fn is_sampled(&self) -> bool {
         self.context().is_some_and(|context| context.is_sampled())
     }
+}
+
+/// The span that has the log's lines say that the work inside it is part of this.
+pub fn log_span(context: TraceContext) -> tracing::Span {
+    let TraceContext { trace_id, span_id, .. } = context;
+    let (trace_id, span_id) = (format!("{trace_id:032x}"), format!("{span_id:016x}"));
+    tracing::info_span!(target: TRACE_TARGET, "call", trace_id, span_id)
+}
+
+/// The vendors' part of a context: all its lines, and of them as many whole members as a message may
+/// carry. It is never a reason to refuse anything.
+fn tracestate(headers: &HeaderMap) -> String {
+    let lines = headers.get_all("tracestate").into_iter().filter_map(|line| line.to_str().ok());
+    let members = lines.flat_map(|line| line.split(',')).map(str::trim).filter(|member| !member.is_empty());
+    let mut state = String::new();
+    for member in members {
+        if state.len() + 1 + member.len() > TRACESTATE_BYTES_MAX {
+            break;
+        }
+        if !state.is_empty() {
+            state.push(',');
+        }
+        state.push_str(member);
+    }
+    state
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<&'a str> {
@@ -93,6 +115,15 @@ mod tests {
         assert_eq!(caller.tracestate(), "a=1");
         let caller = caller.without_context();
         assert!(!caller.is_sampled() && caller.tracestate().is_empty());
+    }
+
+    #[test]
+    fn a_long_state_is_cut_between_its_members() {
+        let long = format!("long={}", "x".repeat(500));
+        let request = Request::builder().header("traceparent", GOOD);
+        let request =
+            request.header("tracestate", "a=1, b=2").header("tracestate", "c=3").header("tracestate", long);
+        assert_eq!(Caller::of(&request.body(()).unwrap()).tracestate(), "a=1,b=2,c=3");
     }
 
     #[test]

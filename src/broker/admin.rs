@@ -56,6 +56,8 @@ pub struct SubscriptionInfo {
     pub id: Uuid,
     /// Where its client is.
     pub peer: Option<SocketAddr>,
+    /// It was cut, and is ended as soon as it reads; then it is not behind any more.
+    pub is_cut: bool,
     /// The first message it has not been given.
     pub next: u64,
     /// How many messages it has not been given.
@@ -148,23 +150,29 @@ impl Broker {
         name: &TopicName,
         most: usize,
     ) -> Result<(Vec<SubscriptionInfo>, usize)> {
-        let (readers, next) = self.found(name)?.log.tail().list();
-        let (total, now) = (readers.len(), self.shared.fanout.now());
-        let mut readers: Vec<_> = readers.iter().map(|(progress, cursor)| (*cursor, progress)).collect();
-        readers.sort_by_key(|(cursor, progress)| (*cursor, progress.who().opened));
-        let info = |(cursor, progress): (u64, &Arc<Progress>)| {
+        let topic = self.found(name)?;
+        let (mut readers, total, next) = topic.log.tail().list(most);
+        let now = self.shared.fanout.now();
+        readers.sort_by_key(|(cursor, progress)| (cursor.unwrap_or(u64::MAX), progress.who().opened));
+        let info = |(cursor, progress): (Option<u64>, Arc<Progress>)| {
             let Who { id, peer, opened, .. } = progress.who();
             let ticks = u32::try_from(progress.silent_ticks(now)).unwrap_or(u32::MAX);
             SubscriptionInfo {
                 id: *id,
                 peer: *peer,
-                next: cursor,
-                lag_messages: next.saturating_sub(cursor),
+                is_cut: cursor.is_none(),
+                next: cursor.unwrap_or(next),
+                lag_messages: cursor.map_or(0, |cursor| next.saturating_sub(cursor)),
                 silent_for: TICK * ticks,
                 opened: *opened,
             }
         };
-        Ok((readers.into_iter().take(most).map(info).collect(), total))
+        Ok((readers.into_iter().map(info).collect(), total))
+    }
+
+    /// Number of a topic's subscriptions; 0 where it is not open.
+    pub fn readers(&self, name: &TopicName) -> usize {
+        self.found(name).map_or(0, |topic| topic.log.tail().readers())
     }
 
     fn found(&self, name: &TopicName) -> Result<Arc<Topic>> {

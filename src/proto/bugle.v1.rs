@@ -27,9 +27,9 @@ pub struct Message {
     #[prost(string, tag = "7")]
     pub content_type: ::prost::alloc::string::String,
     /// The W3C context in which the message was made, carried unchanged. A message that comes without
-    /// one gets that of its Publish call (metadata "traceparent" and "tracestate") if that is sampled,
-    /// or that of the server's own span if the server decides to trace it: so subscribers can always
-    /// join the trace of a traced message.
+    /// one is given that of the server's publish span, where the server exports spans and traces the
+    /// publish, or otherwise that of its Publish call (metadata "traceparent" and "tracestate"), if that
+    /// is sampled: so subscribers can always join the trace of a traced message.
     #[prost(string, tag = "8")]
     pub traceparent: ::prost::alloc::string::String,
     #[prost(string, tag = "9")]
@@ -494,6 +494,9 @@ pub struct SubscriptionState {
     pub silent_for: ::core::option::Option<::prost_types::Duration>,
     #[prost(fixed64, tag = "6")]
     pub open_time_unix_nano: u64,
+    /// it made no progress and is ended as soon as it reads
+    #[prost(bool, tag = "7")]
+    pub cut: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TraceTopicRequest {
@@ -559,7 +562,8 @@ pub struct UpdateLoggingRequest {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Logging {
-    /// A level (error, warn, info, debug, trace), or several for modules: "info,bugle::broker=debug".
+    /// A level (off, error, warn, info, debug, trace), or several for modules:
+    /// "info,bugle::broker=debug".
     #[prost(string, tag = "1")]
     pub filter: ::prost::alloc::string::String,
 }

@@ -13,6 +13,27 @@ use super::trace::Traced;
 use crate::error::{Error, Result};
 use crate::limits::{BATCH_MESSAGES_MAX, ID_BYTES};
 
+/// The trace context for messages that come without one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inherited {
+    /// The W3C `traceparent`.
+    pub traceparent: String,
+    /// The W3C `tracestate`; it goes where none is either.
+    pub tracestate: String,
+}
+
+impl Inherited {
+    /// What a message carries: its own, or this.
+    fn of<'a>(inherited: Option<&'a Inherited>, message: &'a Message) -> (&'a str, &'a str) {
+        let (own, state) = (message.traceparent.as_str(), message.tracestate.as_str());
+        match inherited.filter(|_| own.is_empty()) {
+            Some(inherited) if state.is_empty() => (&inherited.traceparent, &inherited.tracestate),
+            Some(inherited) => (&inherited.traceparent, state),
+            None => (own, state),
+        }
+    }
+}
+
 /// The encoded bodies of one or more messages, in order.
 #[derive(Debug, Clone)]
 pub struct Batch {
@@ -27,6 +48,11 @@ pub struct Batch {
 impl Batch {
     /// Checks and encodes messages. A violation names the message by its index.
     pub fn encode(messages: &[Message]) -> Result<Batch> {
+        Batch::encode_in(messages, None)
+    }
+
+    /// The same; messages that come without a context are given this one.
+    pub fn encode_in(messages: &[Message], inherited: Option<&Inherited>) -> Result<Batch> {
         let count = messages.len();
         if count == 0 {
             return Err(Error::field("messages", "has to contain at least one message"));
@@ -40,14 +66,14 @@ impl Batch {
             message.check().map_err(|error| error.under(&format!("messages[{index}]")))?;
         }
         let mut batch = Batch {
-            bodies: Vec::with_capacity(messages.iter().map(body_bytes).sum()),
+            bodies: Vec::with_capacity(messages.iter().map(|it| body_bytes(it, inherited)).sum()),
             ends: Vec::with_capacity(count),
             accepted: None,
             traced: None,
         };
         let mut ids = Ids::default();
         for message in messages {
-            put_body(&mut batch.bodies, message, message.id.unwrap_or_else(|| ids.next()));
+            put_body(&mut batch.bodies, message, message.id.unwrap_or_else(|| ids.next()), inherited);
             // A request is at most 64 MiB, so offsets fit.
             batch.ends.push(batch.bodies.len() as u32);
         }
@@ -133,9 +159,10 @@ const TAG_PUBLISHER: u8 = 10 << 3 | 2;
 const TAG_ENTRY_NAME: u8 = 1 << 3 | 2;
 const TAG_ENTRY_VALUE: u8 = 2 << 3 | 2;
 
-fn put_body(out: &mut Vec<u8>, message: &Message, id: Uuid) {
-    let Message { id: _, key, attributes, payload, content_type, traceparent, tracestate, publisher } =
+fn put_body(out: &mut Vec<u8>, message: &Message, id: Uuid, inherited: Option<&Inherited>) {
+    let Message { id: _, key, attributes, payload, content_type, traceparent: _, tracestate: _, publisher } =
         message;
+    let (traceparent, tracestate) = Inherited::of(inherited, message);
     put_field(out, TAG_ID, id.as_bytes());
     put_field(out, TAG_KEY, key.as_bytes());
     for (name, value) in attributes {
@@ -165,9 +192,10 @@ fn field_bytes(length: usize) -> usize {
     if length == 0 { 0 } else { 1 + varint_bytes(length as u64) + length }
 }
 
-fn body_bytes(message: &Message) -> usize {
-    let Message { id: _, key, attributes, payload, content_type, traceparent, tracestate, publisher } =
+fn body_bytes(message: &Message, inherited: Option<&Inherited>) -> usize {
+    let Message { id: _, key, attributes, payload, content_type, traceparent: _, tracestate: _, publisher } =
         message;
+    let (traceparent, tracestate) = Inherited::of(inherited, message);
     let attributes = attributes.iter().map(|(name, value)| {
         let entry = field_bytes(name.len()) + field_bytes(value.len());
         1 + varint_bytes(entry as u64) + entry
@@ -175,7 +203,7 @@ fn body_bytes(message: &Message) -> usize {
     field_bytes(16)
         + attributes.sum::<usize>()
         + [key, content_type, traceparent, tracestate, publisher]
-            .map(|text| field_bytes(text.len()))
+            .map(|text: &str| field_bytes(text.len()))
             .iter()
             .sum::<usize>()
         + field_bytes(payload.len())
@@ -198,6 +226,21 @@ mod tests {
         assert!(Batch::encode(&[]).is_err());
         assert!(Batch::encode(&vec![Message::default(); BATCH_MESSAGES_MAX]).is_ok());
         assert!(Batch::encode(&vec![Message::default(); BATCH_MESSAGES_MAX + 1]).is_err());
+    }
+
+    #[test]
+    fn a_context_is_inherited_only_where_there_is_none() {
+        let inherited = Inherited { traceparent: "given".into(), tracestate: "state".into() };
+        let of = |traceparent: &str, tracestate: &str| {
+            let (traceparent, tracestate) = (traceparent.to_owned(), tracestate.to_owned());
+            let message = Message { traceparent, tracestate, ..Default::default() };
+            let (parent, state) = Inherited::of(Some(&inherited), &message);
+            (parent.to_owned(), state.to_owned())
+        };
+        let pair = |parent: &str, state: &str| (parent.to_owned(), state.to_owned());
+        assert_eq!(of("own", ""), pair("own", ""));
+        assert_eq!(of("", ""), pair("given", "state"));
+        assert_eq!(of("", "mine"), pair("given", "mine"));
     }
 
     #[test]
@@ -224,6 +267,10 @@ mod tests {
             ..Default::default()
         };
         let batch = Batch::encode(std::slice::from_ref(&message)).unwrap();
-        assert_eq!(batch.bodies.len(), body_bytes(&message));
+        assert_eq!(batch.bodies.len(), body_bytes(&message, None));
+        let inherited = Inherited { traceparent: "parent".into(), tracestate: "state".into() };
+        let bare = Message { traceparent: String::new(), ..message };
+        let batch = Batch::encode_in(std::slice::from_ref(&bare), Some(&inherited)).unwrap();
+        assert_eq!(batch.bodies.len(), body_bytes(&bare, Some(&inherited)));
     }
 }

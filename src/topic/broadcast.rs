@@ -59,7 +59,7 @@ pub enum Refused {
 /// How a channel stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct State {
-    /// Number of readers.
+    /// Number of readers, without those that were cut.
     pub readers: usize,
     /// Bytes of retained records.
     pub bytes: u64,
@@ -111,7 +111,7 @@ impl Broadcast {
         let epoch = inner.log.epoch;
         let fanning = batch.traced().map(|traced| {
             let (first, last) = (Position::new(epoch, appended.first), appended.last);
-            Fanning { traced: traced.clone(), end: FannedOut { first, last, ordered: now, woken: 0 } }
+            Fanning { traced: traced.clone(), end: FannedOut { first, last, ordered: now, woken: None } }
         });
         Self::notify(this, inner, fanning);
         Ok((epoch, appended))
@@ -135,7 +135,7 @@ impl Broadcast {
             this.fanout.submit(this.clone());
         }
         if let Some(traced) = untold {
-            traced.tell(0);
+            traced.give_up();
         }
     }
 
@@ -175,8 +175,9 @@ impl Broadcast {
     /// How the channel stands at this time, unix nanoseconds. Looks at every reader.
     pub fn state(&self, now: u64) -> State {
         let mut inner = lock(&self.inner);
-        let (readers, bytes, next) = (inner.readers.len(), inner.log.bytes(), inner.log.next());
-        let slowest = inner.readers.slowest().unwrap_or(next);
+        let (bytes, next) = (inner.log.bytes(), inner.log.next());
+        let (readers, slowest) = inner.readers.standing();
+        let slowest = slowest.unwrap_or(next);
         let messages = next.saturating_sub(slowest);
         let first = slowest.max(inner.log.start());
         let since = if messages > 0 { inner.log.time_before(first + 1) } else { None };
@@ -184,10 +185,11 @@ impl Broadcast {
         State { readers, bytes, lag }
     }
 
-    /// All readers, in no order, each with the next sequence it wants; and that of the next message.
-    pub fn list(&self) -> (Vec<(Arc<Progress>, u64)>, u64) {
+    /// Up to so many readers, those furthest behind, each with the next sequence it wants, which is
+    /// `None` for one that was cut; how many there are; and the sequence of the next message.
+    pub fn list(&self, most: usize) -> (Vec<(Option<u64>, Arc<Progress>)>, usize, u64) {
         let inner = lock(&self.inner);
-        (inner.readers.list(), inner.log.next())
+        (inner.readers.list(most), inner.readers.len(), inner.log.next())
     }
 
     /// Finds a start and registers a reader there; its place. See [`Reader::join`](super::Reader).
@@ -265,6 +267,10 @@ impl Channel for Broadcast {
         if inner.readers.is_awake(place) && progress.is_waiting() {
             progress.note_woken(now);
         }
+    }
+
+    fn note_cut(&self, place: usize) {
+        lock(&self.inner).readers.note_cut(place);
     }
 
     fn wake(&self, place: usize) {

@@ -137,8 +137,8 @@ impl Chunk {
         self.last_time = time;
     }
 
-    /// Lists a traced message, the last one that was appended. Where the budget has no room for the
-    /// list, the message is not traced any further.
+    /// Lists traced messages, behind all that are listed. Where the budget has no room for the list,
+    /// they are not traced any further.
     pub fn trace(&mut self, trace: Trace) {
         let index = self.index.get_or_insert_default();
         if index.traces.len() == index.traces.capacity() {
@@ -150,9 +150,17 @@ impl Chunk {
         index.traces.push(trace);
     }
 
-    /// The traced messages, by sequence; mostly none.
-    pub fn traces(&self) -> &[Trace] {
-        self.index.as_ref().map_or(&[], |index| &index.traces)
+    /// Whether any message is traced.
+    pub fn is_traced(&self) -> bool {
+        self.index.as_ref().is_some_and(|index| !index.traces.is_empty())
+    }
+
+    /// The traced messages from one sequence to another, by sequence and cut to these.
+    pub fn traces(&self, from: u64, to: u64) -> impl Iterator<Item = Trace> + '_ {
+        let traces = self.index.as_ref().map_or(&[][..], |index| &index.traces);
+        let first = traces.partition_point(|trace| trace.last < from);
+        let there = traces[first..].iter().take_while(move |trace| trace.first <= to);
+        there.map(move |trace| Trace { first: trace.first.max(from), last: trace.last.min(to), ..*trace })
     }
 
     fn marks(&self) -> &[Mark] {

@@ -26,6 +26,8 @@ pub trait Channel {
     /// Tells the reader at this place, if it was woken and has not come yet, that it is awaited
     /// from `now` on.
     fn note_woken(&self, place: usize, progress: &Progress, now: u64);
+    /// The reader at this place was cut.
+    fn note_cut(&self, place: usize);
 }
 
 /// The scheduler of channels `C`; one for all topics.
@@ -143,6 +145,7 @@ impl<C: Channel> Fanout<C> {
                 }
                 Verdict::Stalled => {
                     if watched.progress.stall() {
+                        watched.channel.note_cut(watched.place);
                         cut.push(watched.progress.clone());
                     }
                     if pressed {

@@ -148,9 +148,10 @@ impl Log {
             }
             self.bytes += (chunk.bytes - before) as u64;
             if let Some(traced) = batch.traced() {
-                for (place, created) in &traced.created {
-                    let (sequence, fan_out) = (first + u64::from(*place), traced.fan_out);
-                    chunk.trace(Trace { sequence, created: *created, fan_out });
+                let (at, fan_out) = (|place: u32| first + u64::from(place), traced.fan_out);
+                for created in &traced.created {
+                    let (first, last) = (at(created.first), at(created.last));
+                    chunk.trace(Trace { first, last, created: created.context, fan_out });
                 }
             }
         }
@@ -196,7 +197,7 @@ impl Log {
         };
         let (mut place, mut is_traced) = (begin, false);
         while let Some(chunk) = self.chunks.get_mut(place) {
-            is_traced |= !chunk.traces().is_empty();
+            is_traced |= chunk.is_traced();
             if !fill(&mut run, chunk, from, bytes_max) {
                 break;
             }
@@ -207,12 +208,7 @@ impl Log {
         }
         if is_traced {
             let chunks = self.chunks.range(begin..self.chunks.len().min(place + 1));
-            let wanted = from..=run.last;
-            run.traces = chunks
-                .flat_map(|chunk| chunk.traces())
-                .filter(|it| wanted.contains(&it.sequence))
-                .copied()
-                .collect();
+            run.traces = chunks.flat_map(|chunk| chunk.traces(from, run.last)).collect();
         }
         gather(&mut run);
         Read::Run(run)

@@ -30,10 +30,13 @@ pub struct Readers {
 struct Place {
     /// Its waker, while it waits.
     waker: Option<Waker>,
-    /// The next sequence it wants, as of its last look.
+    /// The next sequence it wants, as of its last look; [`CUT`] once it was cut.
     cursor: u64,
     progress: Arc<Progress>,
 }
+
+/// The cursor of one that was cut: it is ended when it looks the next time.
+const CUT: u64 = u64::MAX;
 
 /// How far the scheduler has come with waking these readers.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -125,14 +128,32 @@ impl Readers {
         self.take_from(0, usize::MAX).0
     }
 
-    /// The least cursor; `None` where there are no readers.
-    pub fn slowest(&self) -> Option<u64> {
-        self.places.iter().map(|(_, place)| place.cursor).min()
+    /// One was cut, and counts no more.
+    pub fn note_cut(&mut self, place: usize) {
+        self.note_cursor(place, CUT);
     }
 
-    /// All of them, each with its cursor.
-    pub fn list(&self) -> Vec<(Arc<Progress>, u64)> {
-        self.places.iter().map(|(_, place)| (place.progress.clone(), place.cursor)).collect()
+    /// How many were not cut, and the least cursor among these; `None` where there are none.
+    pub fn standing(&self) -> (usize, Option<u64>) {
+        let cursors = self.places.iter().map(|(_, place)| place.cursor).filter(|cursor| *cursor != CUT);
+        let count = |(count, least): (usize, Option<u64>), cursor: u64| {
+            (count + 1, Some(least.map_or(cursor, |least| cursor.min(least))))
+        };
+        cursors.fold((0, None), count)
+    }
+
+    /// Up to so many, those with the least cursors, in no order; each with its cursor, which is `None`
+    /// for one that was cut.
+    pub fn list(&self, most: usize) -> Vec<(Option<u64>, Arc<Progress>)> {
+        let mut places: Vec<_> = self.places.iter().map(|(place, it)| (it.cursor, place)).collect();
+        if most < places.len() {
+            places.select_nth_unstable(most);
+            places.truncate(most);
+        }
+        let named = |(cursor, place)| {
+            Some(((cursor != CUT).then_some(cursor), self.places.get(place)?.progress.clone()))
+        };
+        places.into_iter().filter_map(named).collect()
     }
 
     /// Something was appended that many wait for. Whether the scheduler has to be told, and the

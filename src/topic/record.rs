@@ -8,6 +8,10 @@
 //! sequence and time come in front of it when the store orders the message. Any run of records is
 //! the body of a response, which is why the log keeps nothing else.
 
+use uuid::Uuid;
+
+use crate::limits::ID_BYTES;
+
 /// Tag of `messages = 1`, length-delimited.
 const TAG_RECORD: u8 = 0x0a;
 /// Tag of `Message.sequence = 1`, varint.
@@ -53,6 +57,15 @@ pub fn header(bytes: &[u8]) -> Option<Header> {
     let (sequence, rest) = varint(rest.strip_prefix(&[TAG_SEQUENCE])?)?;
     let time = rest.strip_prefix(&[TAG_TIME])?.first_chunk::<8>()?;
     Some(Header { sequence, time: u64::from_le_bytes(*time), bytes: total })
+}
+
+/// The id of the message in this record: the first field of its body.
+pub fn id(record: &[u8]) -> Option<Uuid> {
+    const TAG_ID: u8 = 3 << 3 | 2;
+    let (_, rest) = varint(record.strip_prefix(&[TAG_RECORD])?)?;
+    let (_, rest) = varint(rest.strip_prefix(&[TAG_SEQUENCE])?)?;
+    let body = rest.strip_prefix(&[TAG_TIME])?.get(8..)?;
+    Uuid::from_slice(body.strip_prefix(&[TAG_ID, ID_BYTES as u8])?.get(..ID_BYTES)?).ok()
 }
 
 /// The headers of a run of records with the offset of each, as far as whole records go.
@@ -111,7 +124,7 @@ mod tests {
 
         #[test]
         fn bytes_that_are_no_record_are_none_and_never_a_panic(bytes: Vec<u8>) {
-            let _ = header(&bytes);
+            let _ = (header(&bytes), id(&bytes));
             let _ = headers(&bytes).count();
         }
 

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::position::Position;
+use crate::limits::FANNING_OUT_MAX;
 
 /// A W3C trace context: a trace, the span in it that is the parent, and its flags.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,11 +82,21 @@ impl fmt::Debug for TraceContext {
 pub struct Traced {
     /// The span of the batch's fan-out, whose children its deliveries are.
     pub fan_out: TraceContext,
-    /// The places in the batch of the messages that are traced, in order, each with the context in
-    /// which it was made.
-    pub created: Vec<(u32, TraceContext)>,
+    /// The messages that are traced, by their places in the batch and in order.
+    pub created: Vec<Created>,
     /// Called once, when every reader that waited for the batch has been woken.
-    pub fanned_out: Box<dyn Fn(FannedOut) + Send + Sync>,
+    pub fanned_out: Box<dyn Fn(&Traced, FannedOut) + Send + Sync>,
+}
+
+/// Neighbours in a batch that were made in one context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Created {
+    /// Place of the first one.
+    pub first: u32,
+    /// Place of the last one.
+    pub last: u32,
+    /// The context.
+    pub context: TraceContext,
 }
 
 /// The end of a batch's fan-out.
@@ -97,8 +108,8 @@ pub struct FannedOut {
     pub last: u64,
     /// When it was ordered, unix nanoseconds.
     pub ordered: u64,
-    /// How many readers waited and were woken.
-    pub woken: usize,
+    /// How many readers waited and were woken; `None` where that was not followed.
+    pub woken: Option<usize>,
 }
 
 /// A batch whose readers are being woken.
@@ -112,7 +123,12 @@ pub struct Fanning {
 impl Fanning {
     /// Tells that so many readers were woken.
     pub fn tell(&self, woken: usize) {
-        (self.traced.fanned_out)(FannedOut { woken, ..self.end });
+        (self.traced.fanned_out)(&self.traced, FannedOut { woken: Some(woken), ..self.end });
+    }
+
+    /// Tells that there are too many fan-outs at once to follow this one.
+    pub fn give_up(&self) {
+        (self.traced.fanned_out)(&self.traced, self.end);
     }
 }
 
@@ -122,12 +138,14 @@ impl fmt::Debug for Traced {
     }
 }
 
-/// A traced message of a log.
+/// Traced messages of a log that follow each other and were made in one context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trace {
-    /// Its sequence.
-    pub sequence: u64,
-    /// The context in which it was made.
+    /// Sequence of the first one.
+    pub first: u64,
+    /// Sequence of the last one.
+    pub last: u64,
+    /// The context in which they were made.
     pub created: TraceContext,
     /// The span of its batch's fan-out.
     pub fan_out: TraceContext,
@@ -142,9 +160,6 @@ pub struct FanningOut {
     later: Vec<Fanning>,
     woken: usize,
 }
-
-/// Most batches that are waited for at once in one topic; the spans of more tell of no readers.
-const FANNING_OUT_MAX: usize = 64;
 
 impl FanningOut {
     /// Waits for a batch; gives it back where too many are waited for.
@@ -221,9 +236,9 @@ mod tests {
     fn a_batch_that_comes_during_a_pass_waits_for_the_next_one() {
         let context = TraceContext::parse(GOOD).unwrap();
         let batch = || {
-            let fanned_out = Box::new(|_: FannedOut| ());
+            let fanned_out = Box::new(|_: &Traced, _: FannedOut| ());
             let traced = Arc::new(Traced { fan_out: context, created: Vec::new(), fanned_out });
-            let end = FannedOut { first: Position::new(1, 1), last: 1, ordered: 1, woken: 0 };
+            let end = FannedOut { first: Position::new(1, 1), last: 1, ordered: 1, woken: None };
             Fanning { traced, end }
         };
         let mut fanning = FanningOut::default();

@@ -10,29 +10,24 @@ const SECOND: u64 = 1_000_000_000;
 
 /// Counts in whole seconds of the clock.
 #[derive(Debug, Default)]
-pub struct Limiter {
-    state: AtomicU64,
-    per_second: u64,
-}
+pub struct Limiter(AtomicU64);
 
 impl Limiter {
-    /// At most so many in a second; below 2^24.
-    pub fn new(per_second: u64) -> Limiter {
-        Limiter { state: AtomicU64::new(0), per_second: per_second.min(COUNT_MAX) }
-    }
-
-    /// Whether one more may pass at this time, unix nanoseconds; it is counted then.
-    pub fn admit(&self, time: u64) -> bool {
-        let counted = self.state.fetch_update(Relaxed, Relaxed, |state| {
-            let count = count_at(state, time);
-            (count < self.per_second).then(|| at(time) | (count + 1))
+    /// Whether one more may pass at this time, unix nanoseconds, where at most so many (below 2^24)
+    /// may in a second; it is counted then.
+    pub fn admit(&self, time: u64, per_second: u64) -> bool {
+        let counted = self.0.fetch_update(Relaxed, Relaxed, |state| {
+            // A time from a little earlier belongs to the second that is counted by now.
+            let second = at(time).max(state & !COUNT_MAX);
+            let count = if state & !COUNT_MAX == second { state & COUNT_MAX } else { 0 };
+            (count < per_second.min(COUNT_MAX)).then_some(second | (count + 1))
         });
         counted.is_ok()
     }
 
-    /// How many have passed in the second of this time.
+    /// How many have passed in the second of this time, or in a later one that is counted.
     pub fn count(&self, time: u64) -> u64 {
-        count_at(self.state.load(Relaxed), time)
+        count_at(self.0.load(Relaxed), time)
     }
 }
 
@@ -42,7 +37,7 @@ fn at(time: u64) -> u64 {
 }
 
 fn count_at(state: u64, time: u64) -> u64 {
-    if state & !COUNT_MAX == at(time) { state & COUNT_MAX } else { 0 }
+    if state & !COUNT_MAX >= at(time) { state & COUNT_MAX } else { 0 }
 }
 
 #[cfg(test)]
@@ -51,12 +46,21 @@ mod tests {
 
     #[test]
     fn each_second_has_its_own_room() {
-        let limiter = Limiter::new(3);
+        let limiter = Limiter::default();
         let now = 1_800_000_000 * SECOND;
-        assert_eq!((0..5).filter(|_| limiter.admit(now)).count(), 3);
-        assert!(!limiter.admit(now + SECOND - 1));
-        assert_eq!((0..5).filter(|_| limiter.admit(now + SECOND)).count(), 3);
+        let admitted = |time| (0..5).filter(|_| limiter.admit(time, 3)).count();
+        assert_eq!(admitted(now), 3);
+        assert!(!limiter.admit(now + SECOND - 1, 3));
+        assert_eq!(admitted(now + SECOND), 3);
         assert_eq!((limiter.count(now + SECOND), limiter.count(now + 2 * SECOND)), (3, 0));
-        assert!(!Limiter::new(0).admit(now));
+        assert!(!limiter.admit(now + 2 * SECOND, 0));
+    }
+
+    #[test]
+    fn a_time_from_before_does_not_begin_a_second_again() {
+        let limiter = Limiter::default();
+        let now = 1_800_000_000 * SECOND;
+        assert!(limiter.admit(now, 2) && limiter.admit(now - SECOND, 2));
+        assert!(!limiter.admit(now, 2) && !limiter.admit(now - SECOND, 2));
     }
 }

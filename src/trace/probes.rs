@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 use super::span::Span;
-use crate::limits::PROBE_SPANS_MAX;
+use crate::limits::{PROBE_SPANS_MAX, PROBES_MAX};
 
 /// The probes at work, by their trace.
 #[derive(Default)]
@@ -28,12 +28,16 @@ pub struct Probe {
 }
 
 impl Probes {
-    /// Sees the spans of this trace from now on.
-    pub fn add(&self, trace_id: u128) -> Probe {
+    /// Sees the spans of this trace from now on; `None` where there are too many probes.
+    pub fn add(&self, trace_id: u128) -> Option<Probe> {
         let (sender, spans) = mpsc::channel(PROBE_SPANS_MAX);
-        self.0.traces().insert(trace_id, sender);
-        self.0.count.fetch_add(1, Relaxed);
-        Probe { probes: self.0.clone(), trace_id, spans }
+        let mut traces = self.0.traces();
+        if traces.len() >= PROBES_MAX {
+            return None;
+        }
+        traces.insert(trace_id, sender);
+        self.0.count.store(traces.len(), Relaxed);
+        Some(Probe { probes: self.0.clone(), trace_id, spans })
     }
 
     /// Whether there is a probe for this trace.
@@ -73,7 +77,8 @@ impl Probe {
 
 impl Drop for Probe {
     fn drop(&mut self) {
-        self.probes.traces().remove(&self.trace_id);
-        self.probes.count.fetch_sub(1, Relaxed);
+        let mut traces = self.probes.traces();
+        traces.remove(&self.trace_id);
+        self.probes.count.store(traces.len(), Relaxed);
     }
 }

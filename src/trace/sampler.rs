@@ -1,17 +1,17 @@
 //! Which traces are recorded: those whose caller said so; of the others a part, such that quiet
 //! topics are visible and loud ones bounded.
 //!
-//! Topics share a table of counters by the hash of their name, so a million of them cost nothing.
-//! Two that meet in one share their floor and their cap, which is rare and harmless.
+//! Topics share a table of counters by the hash of their name, so a million of them cost nothing. Two
+//! that meet in one share their floor and their cap: of a thousand topics about fifteen do, of a
+//! hundred thousand most.
 
 use std::hash::{BuildHasher, RandomState};
 
 use super::limiter::Limiter;
-use crate::limits::{TOPIC_TRACES_CAP_DEFAULT, TOPIC_TRACES_FLOOR_DEFAULT, TRACE_RATIO_DEFAULT};
+use crate::limits::{
+    SAMPLER_SLOTS, TOPIC_TRACES_CAP_DEFAULT, TOPIC_TRACES_FLOOR_DEFAULT, TRACE_RATIO_DEFAULT,
+};
 use crate::topic::{TopicName, TraceContext};
-
-/// Counters of the table.
-const SLOTS: usize = 1024;
 
 /// How traces are chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,8 +46,14 @@ pub struct Sampler {
 
 impl Sampler {
     pub fn new(sampling: Sampling) -> Sampler {
-        let topics = (0..SLOTS).map(|_| Limiter::new(sampling.topic_cap)).collect();
-        Sampler { sampling, hasher: RandomState::new(), topics }
+        Sampler { sampling, hasher: RandomState::new(), topics: Box::default() }
+    }
+
+    /// The same, with room for counting topics: half a MiB that is wanted only where spans are
+    /// exported.
+    pub fn with_topics(self) -> Sampler {
+        let topics = (0..SAMPLER_SLOTS).map(|_| Limiter::default()).collect();
+        Sampler { topics, ..self }
     }
 
     /// Whether to record work on a topic that came with a context, sampled or not, at this time,
@@ -62,9 +68,14 @@ impl Sampler {
         if self.sampling.parent_based && context.is_some() {
             return is_sampled;
         }
-        let slot = &self.topics[self.hasher.hash_one(topic) as usize % SLOTS];
+        let hash = self.hasher.hash_one(topic) as usize;
+        let Some(slot) = self.topics.get(hash % self.topics.len().max(1)) else { return false };
         let is_quiet = slot.count(time) < self.sampling.topic_floor;
-        (is_quiet || rand::random::<f64>() < self.sampling.ratio) && slot.admit(time)
+        // By the id of the trace, so that all who see it decide alike.
+        let dice = context.map_or_else(rand::random, |context| context.trace_id as u64);
+        let is_chosen =
+            (dice >> 1) as f64 / (1u64 << 63) as f64 <= self.sampling.ratio && self.sampling.ratio > 0.0;
+        (is_quiet || is_chosen) && slot.admit(time, self.sampling.topic_cap)
     }
 }
 
@@ -75,7 +86,7 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn decided(sampling: Sampling, count: usize) -> usize {
-        let (sampler, topic) = (Sampler::new(sampling), TopicName::parse("", "t").unwrap());
+        let (sampler, topic) = (Sampler::new(sampling).with_topics(), TopicName::parse("", "t").unwrap());
         (0..count).filter(|_| sampler.decide(Some(&topic), None, false, SECOND)).count()
     }
 
@@ -84,11 +95,31 @@ mod tests {
         let sampling = Sampling { ratio: 1.0, ..Sampling::default() };
         let topic = TopicName::parse("", "t").unwrap();
         let context = TraceContext::sampled(1, 1);
-        let sampler = Sampler::new(sampling);
+        let sampler = Sampler::new(sampling).with_topics();
         assert!(!sampler.decide(Some(&topic), context, false, SECOND));
         assert!(sampler.decide(Some(&topic), context, true, SECOND));
-        let alone = Sampler::new(Sampling { parent_based: false, ratio: 0.0, topic_floor: 0, ..sampling });
+        let alone = Sampling { parent_based: false, ratio: 0.0, topic_floor: 0, ..sampling };
+        let alone = Sampler::new(alone).with_topics();
         assert!(!alone.decide(Some(&topic), context, true, SECOND));
+    }
+
+    #[test]
+    fn whoever_sees_a_trace_decides_alike() {
+        let half = Sampling {
+            parent_based: false,
+            ratio: 0.5,
+            topic_floor: 0,
+            topic_cap: 10_000,
+            ..Sampling::default()
+        };
+        let samplers = [Sampler::new(half).with_topics(), Sampler::new(half).with_topics()];
+        let topic = TopicName::parse("", "t").unwrap();
+        let decide =
+            |sampler: &Sampler, id| sampler.decide(Some(&topic), TraceContext::sampled(id, 1), true, SECOND);
+        let ids: Vec<u128> = (0..1000).map(|_| rand::random()).collect();
+        assert!(ids.iter().all(|id| decide(&samplers[0], *id) == decide(&samplers[1], *id)));
+        let chosen = ids.iter().filter(|id| decide(&samplers[0], **id)).count();
+        assert!((400..600).contains(&chosen), "{chosen}");
     }
 
     #[test]

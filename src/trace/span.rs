@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use uuid::Uuid;
 
 use crate::error::Code;
-use crate::limits::SPAN_LINKS_MAX;
-use crate::topic::{TopicName, TraceContext};
+use crate::limits::{SPAN_LINKS_MAX, SPAN_TEXT_BYTES_MAX};
+use crate::topic::{Position, TopicName, TraceContext};
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,6 +68,11 @@ pub enum Value {
 /// An attribute: its key and its value.
 pub type Attribute = (&'static str, Value);
 
+/// As much of a text as a span may carry.
+pub fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(SPAN_TEXT_BYTES_MAX)]
+}
+
 /// A finished span.
 #[derive(Debug, Clone)]
 pub struct Span {
@@ -85,7 +90,7 @@ pub struct Span {
     pub start: u64,
     /// See `start`.
     pub end: u64,
-    /// The contexts in which its messages were made, at most [`SPAN_LINKS_MAX`].
+    /// The contexts in which its messages were made, each once, at most [`SPAN_LINKS_MAX`].
     pub links: Vec<TraceContext>,
     /// Where the client is.
     pub peer: Option<SocketAddr>,
@@ -131,14 +136,37 @@ impl Span {
     }
 
     /// The same span, linked to the contexts in which its messages were made.
-    pub fn linked_to(self, contexts: impl Iterator<Item = TraceContext>) -> Span {
-        Span { links: contexts.take(SPAN_LINKS_MAX).collect(), ..self }
+    pub fn linked_to(mut self, contexts: impl Iterator<Item = TraceContext>) -> Span {
+        let mut last = None;
+        for context in contexts.filter(|context| context.span_id != self.context.span_id) {
+            if self.links.len() >= SPAN_LINKS_MAX {
+                break;
+            }
+            // Neighbours are mostly alike; the list is short enough to be looked through for the rest.
+            if last != Some(context) && !self.links.contains(&context) {
+                self.links.push(context);
+            }
+            last = Some(context);
+        }
+        self
     }
 
     /// Adds an attribute.
     pub fn with(mut self, key: &'static str, value: Value) -> Span {
         self.attributes.push((key, value));
         self
+    }
+
+    /// Adds how many messages there were; one alone is no batch.
+    pub fn with_count(self, messages: u64) -> Span {
+        if messages > 1 { self.with("messaging.batch.message_count", Value::Count(messages)) } else { self }
+    }
+
+    /// Adds the positions of the messages: the first, and the sequence of the last.
+    pub fn with_range(self, first: Position, last: u64) -> Span {
+        self.with("bugle.epoch", Value::Count(first.epoch))
+            .with("bugle.sequence.first", Value::Count(first.sequence))
+            .with("bugle.sequence.last", Value::Count(last))
     }
 
     /// The same span of a client at this address.
@@ -148,11 +176,46 @@ impl Span {
 
     /// Says why it failed.
     pub fn failed(self, code: Code, message: &str) -> Span {
-        Span { error: Some((code, message.to_owned())), ..self }
+        Span { error: Some((code, cut(message).to_owned())), ..self }
+    }
+
+    /// About how much memory it takes, bytes.
+    pub fn bytes(&self) -> usize {
+        let text = |(_, value): &Attribute| if let Value::Text(text) = value { text.len() } else { 0 };
+        let texts: usize = self.attributes.iter().map(text).sum();
+        let error = self.error.as_ref().map_or(0, |(_, message)| message.len());
+        let lists = self.links.capacity() * size_of::<TraceContext>()
+            + self.attributes.capacity() * size_of::<Attribute>();
+        size_of::<Span>() + lists + texts + error
     }
 
     /// The value of an attribute.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.attributes.iter().find(|(known, _)| *known == key).map(|(_, value)| value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(span_id: u64) -> TraceContext {
+        TraceContext::sampled(1, span_id).unwrap()
+    }
+
+    #[test]
+    fn each_context_is_linked_once_and_never_the_span_itself() {
+        let span = Span::new(Operation::Publish, None, context(1), 1, 2);
+        let span = span.linked_to([5, 5, 1, 6, 5].into_iter().map(context));
+        assert_eq!(span.links, [context(5), context(6)]);
+        let span = Span::new(Operation::Publish, None, context(1), 1, 2);
+        assert_eq!(span.linked_to((2..1000).map(context)).links.len(), SPAN_LINKS_MAX);
+    }
+
+    #[test]
+    fn what_a_client_says_is_cut() {
+        let span = Span::new(Operation::Refusal, None, context(1), 1, 2);
+        let span = span.failed(Code::NotFound, &"é".repeat(10_000));
+        assert!(span.error.unwrap().1.len() <= SPAN_TEXT_BYTES_MAX);
     }
 }

@@ -19,14 +19,15 @@ use tonic_prost::ProstCodec;
 use super::intake::Intake;
 use super::publishing::Publishing;
 use super::{Caller, Native, convert};
+use crate::api::caller::log_span;
 use crate::api::observe::Observer;
-use crate::api::status::{message, readable, status, undecoded};
+use crate::api::status::{message, own_code, readable, status, undecoded};
 use crate::error::Result;
 use crate::limits::PUBLISH_PIPELINE_MAX;
 use crate::metrics::Durations;
 use crate::proto::v1::{PublishRequest, PublishResponse};
 use crate::store::{Receipt, unix_nanos};
-use crate::topic::TopicName;
+use crate::topic::{TopicName, TraceContext};
 
 type Answer<T> = Pin<Box<dyn Future<Output = Result<tonic::Response<T>, Status>> + Send>>;
 type Codec = ProstCodec<PublishResponse, PublishRequest>;
@@ -50,7 +51,9 @@ pub async fn publish_stream(
     let caller = Caller::of(&request).without_context();
     let method = request.uri().path().to_owned();
     let request = request.map(|body| Intake::stream(body, &native));
-    Ok(grpc(&native).streaming(PublishStream { native, caller, method }, request).await)
+    let (grpc, observer) = (grpc(&native), Observer::new(&native.broker));
+    let line = Arc::new(Line { native, caller, method, observer });
+    Ok({ grpc }.streaming(PublishStream(line), request).await)
 }
 
 fn grpc(native: &Native) -> Grpc<Codec> {
@@ -71,16 +74,43 @@ impl Service<tonic::Request<PublishRequest>> for Publish {
     fn call(&mut self, request: tonic::Request<PublishRequest>) -> Self::Future {
         let (native, caller) = (self.0.clone(), self.1.clone());
         Box::pin(async move {
-            let receipt = append(&native, request.into_inner(), &caller).await.map_err(status)?;
+            let (outcome, _) = append(&native, request.into_inner(), &caller).await;
+            let receipt = outcome.map_err(status)?;
             Ok(tonic::Response::new(response(receipt)))
         })
     }
 }
 
-struct PublishStream {
+struct PublishStream(Arc<Line>);
+
+/// What all requests of a stream have in common.
+struct Line {
     native: Native,
     caller: Caller,
     method: String,
+    observer: Observer,
+}
+
+impl Line {
+    /// The response to one request; the status where the stream cannot go on.
+    async fn answer(&self, request: Result<PublishRequest, Status>) -> Result<PublishResponse, Status> {
+        let refused = |context: Option<TraceContext>, code, message: &str| {
+            let _entered = context.map(|context| log_span(context).entered());
+            self.observer.refused(&self.method, &self.caller, code, message);
+        };
+        let request = request.map_err(|failure| {
+            let failure = undecoded(failure);
+            refused(None, own_code(failure.code()), failure.message());
+            failure
+        })?;
+        match append(&self.native, request, &self.caller).await {
+            (Ok(receipt), _) => Ok(response(receipt)),
+            (Err(error), context) => {
+                refused(context, error.code(), error.message());
+                Ok(PublishResponse { status: Some(message(error)), ..Default::default() })
+            }
+        }
+    }
 }
 
 impl Service<tonic::Request<Streaming<PublishRequest>>> for PublishStream {
@@ -93,22 +123,12 @@ impl Service<tonic::Request<Streaming<PublishRequest>>> for PublishStream {
     }
 
     fn call(&mut self, request: tonic::Request<Streaming<PublishRequest>>) -> Self::Future {
-        let native = self.native.clone();
-        let goodbye = goodbye(native.clone());
-        let line = Arc::new((native.clone(), self.caller.clone(), self.method.clone()));
-        let answers = until_drained(request.into_inner(), &native).map(move |request| {
+        let line = self.0.clone();
+        let goodbye = goodbye(line.native.clone());
+        let requests = until_drained(request.into_inner(), &line.native);
+        let answers = requests.map(move |request| {
             let line = line.clone();
-            async move {
-                let (native, caller, method) = &*line;
-                match append(native, request.map_err(undecoded)?, caller).await {
-                    Ok(receipt) => Ok(response(receipt)),
-                    Err(error) => {
-                        let observer = Observer::new(&native.broker);
-                        observer.refused(method, caller, error.code(), error.message());
-                        Ok(PublishResponse { status: Some(message(error)), ..Default::default() })
-                    }
-                }
-            }
+            async move { line.answer(request).await }
         });
         let answers = answers.buffered(PUBLISH_PIPELINE_MAX).chain(goodbye).boxed();
         Box::pin(async move { Ok(tonic::Response::new(answers)) })
@@ -134,12 +154,21 @@ fn goodbye(native: Native) -> impl Stream<Item = Result<PublishResponse, Status>
     stream::once(reason).filter_map(std::future::ready)
 }
 
-async fn append(native: &Native, request: PublishRequest, caller: &Caller) -> Result<Receipt> {
+/// Publishes; and the context of the publish's span, where it is traced.
+async fn append(
+    native: &Native,
+    request: PublishRequest,
+    caller: &Caller,
+) -> (Result<Receipt>, Option<TraceContext>) {
     let (accepted, broker) = (unix_nanos(), &*native.broker);
-    let PublishRequest { namespace, topic, mut messages } = request;
-    let name = TopicName::parse(&namespace, &topic)?;
-    let publishing = Publishing::begin(broker, &name, &mut messages, caller, accepted);
-    let batch = convert::batch(messages).map(|batch| {
+    let PublishRequest { namespace, topic, messages } = request;
+    let name = match TopicName::parse(&namespace, &topic) {
+        Ok(name) => name,
+        Err(error) => return (Err(error), None),
+    };
+    let publishing = Publishing::begin(broker, &name, &messages, caller, accepted);
+    let inherited = Publishing::inherited(publishing.as_ref(), caller, messages.len());
+    let batch = convert::batch(messages, inherited.as_ref()).map(|batch| {
         let carried = publishing.as_ref().map(|publishing| publishing.carried(broker, &name));
         batch.accepted_at(accepted).traced_by(carried)
     });
@@ -147,11 +176,14 @@ async fn append(native: &Native, request: PublishRequest, caller: &Caller) -> Re
         Ok(batch) => broker.publish(&name, batch).await,
         Err(error) => Err(error.clone()),
     };
-    Durations::record(&broker.metrics().durations().publish, accepted, unix_nanos());
+    if outcome.is_ok() {
+        Durations::record(&broker.metrics().durations().publish, accepted, unix_nanos());
+    }
+    let context = publishing.as_ref().map(Publishing::context);
     if let Some(publishing) = publishing {
         publishing.end(broker, &name, batch.as_ref().ok(), &outcome, caller);
     }
-    outcome
+    (outcome, context)
 }
 
 fn response(receipt: Receipt) -> PublishResponse {

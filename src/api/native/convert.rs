@@ -10,15 +10,16 @@ use crate::error::{Code, Error, Result};
 use crate::limits::{HEARTBEAT_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::metrics::Counted;
 use crate::proto::v1;
-use crate::topic::{Batch, Discontinuity, Message, Position, Reason, Start, TopicName};
+use crate::topic::{Batch, Discontinuity, Inherited, Message, Position, Reason, Start, TopicName};
 
-/// The batch of a publish. A violation names the message by its index.
-pub fn batch(messages: Vec<v1::Message>) -> Result<Batch> {
+/// The batch of a publish, whose messages without a context are given this one. A violation names the
+/// message by its index.
+pub fn batch(messages: Vec<v1::Message>, inherited: Option<&Inherited>) -> Result<Batch> {
     let mut converted = Vec::with_capacity(messages.len());
     for (index, wire) in messages.into_iter().enumerate() {
         converted.push(message(wire).map_err(|error| error.under(&format!("messages[{index}]")))?);
     }
-    Batch::encode(&converted)
+    Batch::encode_in(&converted, inherited)
 }
 
 fn message(message: v1::Message) -> Result<Message> {
@@ -209,7 +210,7 @@ pub fn traffic(counted: Counted) -> v1::Traffic {
 
 /// A subscription as Monitor lists it.
 pub fn subscription(info: SubscriptionInfo) -> v1::SubscriptionState {
-    let SubscriptionInfo { id, peer, next, lag_messages, silent_for, opened } = info;
+    let SubscriptionInfo { id, peer, is_cut, next, lag_messages, silent_for, opened } = info;
     v1::SubscriptionState {
         subscription_id: bytes::Bytes::copy_from_slice(id.as_bytes()),
         peer: peer.map_or_else(String::new, |peer| peer.to_string()),
@@ -217,6 +218,7 @@ pub fn subscription(info: SubscriptionInfo) -> v1::SubscriptionState {
         lag_messages,
         silent_for: Some(duration(silent_for)),
         open_time_unix_nano: opened,
+        cut: is_cut,
     }
 }
 

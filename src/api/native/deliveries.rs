@@ -18,7 +18,7 @@ use tonic::Status;
 
 use super::intake::Intake;
 use super::subscribing::Subscribing;
-use super::written::{Delivered, Written};
+use super::written::{Recipient, Written};
 use super::{Caller, Native, convert};
 use crate::api::Body;
 use crate::api::frame::{Frame, prefix};
@@ -27,7 +27,7 @@ use crate::broker::{Delivery, Subscription};
 use crate::error::{Error, Result};
 use crate::proto::v1::{SubscribeRequest, SubscribeResponse};
 use crate::store::unix_nanos;
-use crate::topic::{Position, Run};
+use crate::topic::Run;
 use crate::trace::Recorder;
 
 /// A subscription as a response body.
@@ -79,7 +79,7 @@ async fn open(native: &Native, caller: Caller, request: SubscribeRequest, begun:
         request.peer = Some(peer.address());
         request.eject = Some(Box::new(move || peer.close()));
     }
-    let subscribing = Subscribing::begin(native.broker.recorder(), &name, &request, caller, begun);
+    let subscribing = Subscribing::begin(native.broker.recorder(), &name, &request, &caller, begun);
     let outcome = native.broker.subscribe(&name, request).await;
     let subscribing = subscribing.and_then(|subscribing| subscribing.opened(&outcome));
     Ok((outcome?, subscribing))
@@ -88,13 +88,11 @@ async fn open(native: &Native, caller: Caller, request: SubscribeRequest, begun:
 impl Deliveries {
     /// The frame of a run, which tells of its traced messages when it is written.
     fn frame(&self, mut run: Run) -> BodyFrame<Frame> {
-        let (first, last) = (run.first, run.last);
-        let written = Written::of(&self.recorder, &mut run, || Delivered {
+        let written = Written::of(&self.recorder, &mut run, || Recipient {
             topic: self.subscription.topic().clone(),
+            epoch: self.subscription.epoch(),
             subscription: self.subscription.id(),
             peer: self.subscription.peer(),
-            first: Position::new(self.subscription.epoch(), first),
-            last,
         });
         BodyFrame::data(Frame::message(run.slices, run.bytes).telling(written))
     }
@@ -109,6 +107,8 @@ impl http_body::Body for Deliveries {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<BodyFrame<Frame>, Status>>> {
         let this = self.get_mut();
+        let log_span = this.subscribing.as_ref().map(|subscribing| subscribing.log_span().clone());
+        let _entered = log_span.as_ref().map(tracing::Span::enter);
         if let Some(frame) = this.next.take() {
             return Poll::Ready(Some(Ok(*frame)));
         }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use super::publishing::Publishing;
 use super::{Caller, Native, convert};
 use crate::error::{Code, Error, Result};
-use crate::limits::{PROBE_SPANS_MAX, PROBE_WAIT_DEFAULT, PROBE_WAIT_MAX};
+use crate::limits::{PROBE_SPANS_MAX, PROBE_WAIT_DEFAULT, PROBE_WAIT_MAX, PROBES_MAX};
 use crate::proto::v1::{Message, Position, ProbeDelivery, TraceTopicRequest, TraceTopicResponse};
 use crate::store::unix_nanos;
 use crate::topic::TopicName;
@@ -27,13 +27,13 @@ pub async fn run(native: &Native, request: TraceTopicRequest, accepted: u64) -> 
     let wait = wait.ok_or_else(|| Error::field("wait", format!("has to be from 0 to {PROBE_WAIT_MAX:?}")))?;
 
     let broker = &native.broker;
-    let probe = broker.recorder().probe();
-    let (context, mut probe) = probe.ok_or_else(|| Error::new(Code::Internal, "no trace could be begun"))?;
-    let mut messages = [message(payload)];
-    let publishing = Publishing::probe(context, &mut messages, accepted);
-    let batch = convert::batch(messages.into())?.accepted_at(accepted);
+    let (context, mut probe) = broker.recorder().probe().ok_or_else(too_many)?;
+    let messages = vec![message(payload)];
+    let publishing = Publishing::probe(context, &messages, accepted);
+    let inherited = Publishing::inherited(Some(&publishing), &Caller::default(), 1);
+    let batch = convert::batch(messages, inherited.as_ref())?.accepted_at(accepted);
     let batch = batch.traced_by(Some(publishing.carried(broker, &name)));
-    let (_, subscriptions) = broker.list_subscriptions(&name, 0).unwrap_or_default();
+    let subscriptions = broker.readers(&name);
     let outcome = broker.publish(&name, &batch).await;
     publishing.end(broker, &name, Some(&batch), &outcome, &Caller::default());
     let receipt = outcome?;
@@ -45,9 +45,18 @@ pub async fn run(native: &Native, request: TraceTopicRequest, accepted: u64) -> 
         subscriptions: subscriptions as u64,
         ..Default::default()
     };
-    follow(&mut response, &mut probe, wait).await;
+    tokio::select! {
+        () = follow(&mut response, &mut probe, wait) => {}
+        // What is known by now has to do: a probe does not hold up the end of the server.
+        () = broker.drained() => {}
+    }
     response.answered_unix_nano = unix_nanos();
     Ok(response)
+}
+
+fn too_many() -> Error {
+    let message = format!("{PROBES_MAX} probes are on their way already; try again when one has arrived");
+    Error::new(Code::ResourceExhausted, message).reason("PROBES").retry_after(PROBE_WAIT_DEFAULT)
 }
 
 fn message(payload: bytes::Bytes) -> Message {

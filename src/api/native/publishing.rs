@@ -1,7 +1,7 @@
 //! The trace of a publish: whether there is one, what the messages carry of it, and its span.
 //!
-//! A message that comes with a context keeps it. One that comes without is given that of its call,
-//! or of the publish's own span, where the trace is recorded; so its subscribers can join.
+//! A message that comes with a context keeps it. One that comes without is given that of the publish's
+//! own span, where that is recorded, or of its call, where no spans are; so its subscribers can join.
 
 use super::Caller;
 use crate::broker::Broker;
@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::limits::SPAN_LINKS_MAX;
 use crate::proto::v1;
 use crate::store::{Receipt, unix_nanos};
-use crate::topic::{Batch, FannedOut, TopicName, TraceContext, Traced};
+use crate::topic::{Batch, Created, FannedOut, Inherited, TopicName, TraceContext, Traced};
 use crate::trace::{Operation, Span, Value, random_id};
 
 /// A publish that is traced.
@@ -17,80 +17,99 @@ pub struct Publishing {
     context: TraceContext,
     parent: Option<TraceContext>,
     fan_out: TraceContext,
-    /// The traced messages by their place in the batch.
-    created: Vec<(u32, TraceContext)>,
+    created: Vec<Created>,
+    inherited: Inherited,
+    /// Bytes of the payload, where there is one message.
+    payload: Option<usize>,
     accepted: u64,
 }
 
 impl Publishing {
-    /// Decides whether a publish that was accepted at this time (unix nanoseconds) is traced, and
-    /// gives the messages without a context theirs. A call's context is not for its messages where
-    /// the call is a stream: `caller` has none then.
+    /// Decides whether a publish that was accepted at this time (unix nanoseconds) is traced. A
+    /// call's context is not for its messages where the call is a stream: `caller` has none then.
     pub fn begin(
         broker: &Broker,
         name: &TopicName,
-        messages: &mut [v1::Message],
+        messages: &[v1::Message],
         caller: &Caller,
         accepted: u64,
     ) -> Option<Publishing> {
         let recorder = broker.recorder();
         if !recorder.is_exporting() {
-            if let Some(context) = caller.context().filter(TraceContext::is_sampled) {
-                give(messages, context, caller.tracestate());
-            }
             return None;
         }
-        let (created, first) = contexts(messages);
-        let parent = caller.context().or(created.first().map(|(_, context)| *context)).or(first);
-        let is_sampled = caller.is_sampled() || !created.is_empty();
-        let Some(context) = recorder.begin(Some(name), parent, is_sampled, accepted) else {
-            if let Some(context) = caller.context().filter(TraceContext::is_sampled) {
-                give(messages, context, caller.tracestate());
-            }
-            return None;
-        };
-        Some(Publishing::traced(context, parent, created, messages, caller, accepted))
+        let seen = Seen::of(messages);
+        let of_call = caller.context().filter(TraceContext::is_sampled);
+        // Where call and messages disagree, what is recorded is the parent.
+        let parent = of_call.or(seen.sampled).or(caller.context()).or(seen.first);
+        let is_sampled = parent.is_some_and(|parent| parent.is_sampled());
+        let context = recorder.begin(Some(name), parent, is_sampled, accepted)?;
+        let tracestate = if of_call.is_some() { caller.tracestate() } else { "" };
+        Some(Publishing::traced(context, parent, messages, tracestate, accepted))
     }
 
     /// A publish that is traced whatever anybody says: a probe.
-    pub fn probe(context: TraceContext, messages: &mut [v1::Message], accepted: u64) -> Publishing {
-        Publishing::traced(context, None, Vec::new(), messages, &Caller::default(), accepted)
+    pub fn probe(context: TraceContext, messages: &[v1::Message], accepted: u64) -> Publishing {
+        Publishing::traced(context, None, messages, "", accepted)
     }
 
     fn traced(
         context: TraceContext,
         parent: Option<TraceContext>,
-        created: Vec<(u32, TraceContext)>,
-        messages: &mut [v1::Message],
-        caller: &Caller,
+        messages: &[v1::Message],
+        tracestate: &str,
         accepted: u64,
     ) -> Publishing {
-        let tracestate = if caller.context().is_some() { caller.tracestate() } else { "" };
-        let mut created = created;
-        created.extend(give(messages, context, tracestate));
-        created.sort_unstable_by_key(|(place, _)| *place);
-        Publishing { context, parent, fan_out: context.with_span(random_id()), created, accepted }
+        let payload = if let [message] = messages { Some(message.payload.len()) } else { None };
+        Publishing {
+            context,
+            parent,
+            fan_out: context.with_span(random_id()),
+            created: created(messages, context),
+            inherited: inherited(context, tracestate, messages.len()),
+            payload,
+            accepted,
+        }
+    }
+
+    /// What messages without a context are given, of a publish that is traced or not.
+    pub fn inherited(this: Option<&Publishing>, caller: &Caller, messages: usize) -> Option<Inherited> {
+        match this {
+            Some(publishing) => Some(publishing.inherited.clone()),
+            None => {
+                let context = caller.context().filter(TraceContext::is_sampled)?;
+                Some(inherited(context, caller.tracestate(), messages))
+            }
+        }
+    }
+
+    /// The context of its span.
+    pub fn context(&self) -> TraceContext {
+        self.context
     }
 
     /// What the batch carries of the trace.
     pub fn carried(&self, broker: &Broker, name: &TopicName) -> Traced {
         let (recorder, name) = (broker.recorder().clone(), name.clone());
-        let (fan_out, publish) = (self.fan_out, self.context);
-        let fanned_out = Box::new(move |end: FannedOut| {
-            let now = unix_nanos();
+        let publish = self.context;
+        let fanned_out = Box::new(move |traced: &Traced, end: FannedOut| {
+            let (fan_out, now) = (traced.fan_out, unix_nanos());
             if !recorder.admits(fan_out.trace_id, now) {
                 return;
             }
             let FannedOut { first, last, ordered, woken } = end;
+            let links = traced.created.iter().map(|created| created.context);
             let span = Span::new(Operation::FanOut, Some(name.clone()), fan_out, ordered, now)
                 .child_of(publish)
-                .with("bugle.epoch", Value::Count(first.epoch))
-                .with("bugle.sequence.first", Value::Count(first.sequence))
-                .with("bugle.sequence.last", Value::Count(last))
-                .with("bugle.readers.woken", Value::Count(woken as u64));
-            recorder.record(span);
+                .linked_to(links.filter(|context| context.span_id != publish.span_id))
+                .with_count(last + 1 - first.sequence)
+                .with_range(first, last);
+            recorder.record(match woken {
+                Some(woken) => span.with("bugle.readers.woken", Value::Count(woken as u64)),
+                None => span,
+            });
         });
-        Traced { fan_out, created: self.created.clone(), fanned_out }
+        Traced { fan_out: self.fan_out, created: self.created.clone(), fanned_out }
     }
 
     /// The publish is over: its span.
@@ -106,57 +125,72 @@ impl Publishing {
         if !recorder.admits(self.context.trace_id, now) {
             return;
         }
-        let own = self.context;
-        let links = self.created.iter().map(|(_, context)| *context).filter(|context| *context != own);
-        let mut span = Span::new(Operation::Publish, Some(name.clone()), own, self.accepted, now)
+        let mut span = Span::new(Operation::Publish, Some(name.clone()), self.context, self.accepted, now)
             .called_by(self.parent)
-            .linked_to(links)
+            .linked_to(self.created.iter().map(|created| created.context))
             .with_peer(caller.address());
         if let Some(batch) = batch {
             span = match (batch.len(), batch.id()) {
                 (1, Some(id)) => span.with("messaging.message.id", Value::Id(id)),
-                (count, _) => span.with("messaging.batch.message_count", Value::Count(count as u64)),
+                (count, _) => span.with_count(count as u64),
             };
         }
-        let span = match outcome {
+        if let Some(bytes) = self.payload {
+            span = span.with("messaging.message.body.size", Value::Count(bytes as u64));
+        }
+        recorder.record(match outcome {
             Ok(Receipt { epoch, first, last, bytes }) => span
-                .with("bugle.epoch", Value::Count(*epoch))
-                .with("bugle.sequence.first", Value::Count(*first))
-                .with("bugle.sequence.last", Value::Count(*last))
-                .with("messaging.message.body.size", Value::Count(*bytes)),
+                .with_range(crate::topic::Position::new(*epoch, *first), *last)
+                .with("bugle.batch.bytes", Value::Count(*bytes)),
             Err(error) => span.failed(error.code(), error.message()),
-        };
-        recorder.record(span);
+        });
     }
 }
 
-/// The messages that are made in a recorded trace, each with its place; and the first context of
-/// all, recorded or not.
-fn contexts(messages: &[v1::Message]) -> (Vec<(u32, TraceContext)>, Option<TraceContext>) {
-    let (mut sampled, mut first) = (Vec::new(), None);
-    for (place, message) in messages.iter().enumerate().filter(|(_, it)| !it.traceparent.is_empty()) {
-        let Some(context) = TraceContext::parse(&message.traceparent) else { continue };
-        first = first.or(Some(context));
-        if context.is_sampled() {
-            sampled.push((place as u32, context));
-        }
-    }
-    (sampled, first)
+/// The contexts that messages came with: the first of all, and the first that is recorded.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    first: Option<TraceContext>,
+    sampled: Option<TraceContext>,
 }
 
-/// Gives a context to the messages that have none. Their deliveries show in the trace by the first
-/// and every so many of them, which is enough for each run of a batch that is delivered.
-fn give(messages: &mut [v1::Message], context: TraceContext, tracestate: &str) -> Vec<(u32, TraceContext)> {
-    let mut given = Vec::new();
-    let text = context.to_string();
-    for (place, message) in messages.iter_mut().enumerate().filter(|(_, it)| it.traceparent.is_empty()) {
-        message.traceparent.clone_from(&text);
-        tracestate.clone_into(&mut message.tracestate);
-        if given.len() * SPAN_LINKS_MAX <= place {
-            given.push((place as u32, context));
+impl Seen {
+    fn of(messages: &[v1::Message]) -> Seen {
+        let mut seen = Seen::default();
+        for context in messages.iter().filter_map(own) {
+            seen.first = seen.first.or(Some(context));
+            if context.is_sampled() {
+                seen.sampled = Some(context);
+                break;
+            }
+        }
+        seen
+    }
+}
+
+fn own(message: &v1::Message) -> Option<TraceContext> {
+    if message.traceparent.is_empty() { None } else { TraceContext::parse(&message.traceparent) }
+}
+
+/// The traced messages: those that came with a recorded context, and those that are given this one.
+fn created(messages: &[v1::Message], given: TraceContext) -> Vec<Created> {
+    let mut all: Vec<Created> = Vec::new();
+    for (place, message) in (0..).zip(messages) {
+        let context = if message.traceparent.is_empty() { Some(given) } else { own(message) };
+        let Some(context) = context.filter(TraceContext::is_sampled) else { continue };
+        match all.last_mut() {
+            Some(last) if last.context == context && last.last + 1 == place => last.last = place,
+            _ => all.push(Created { first: place, last: place, context }),
         }
     }
-    given
+    all
+}
+
+/// What messages without a context are given. The vendors' part is for those who publish a few: it
+/// may be ten times as long as the rest.
+fn inherited(context: TraceContext, tracestate: &str, messages: usize) -> Inherited {
+    let tracestate = if messages <= SPAN_LINKS_MAX { tracestate.to_owned() } else { String::new() };
+    Inherited { traceparent: context.to_string(), tracestate }
 }
 
 #[cfg(test)]
@@ -173,29 +207,26 @@ mod tests {
     }
 
     #[test]
-    fn a_message_with_a_context_of_its_own_keeps_it() {
-        let mut messages = messages(&[SAMPLED, "", UNSAMPLED, "nonsense"]);
-        let given = TraceContext::sampled(7, 8).unwrap();
-        assert_eq!(give(&mut messages, given, "a=1"), [(1, given)]);
-        let carried: Vec<_> = messages.iter().map(|it| it.traceparent.as_str()).collect();
-        assert_eq!(carried, [SAMPLED, given.to_string().as_str(), UNSAMPLED, "nonsense"]);
-        assert_eq!((messages[0].tracestate.as_str(), messages[1].tracestate.as_str()), ("", "a=1"));
+    fn neighbours_of_one_context_are_listed_together() {
+        let (sampled, given) = (TraceContext::parse(SAMPLED).unwrap(), TraceContext::sampled(7, 8).unwrap());
+        let messages = messages(&["", "", SAMPLED, UNSAMPLED, "nonsense", "", SAMPLED, SAMPLED]);
+        let listed = created(&messages, given);
+        let entry = |first, last, context| Created { first, last, context };
+        let expected = [entry(0, 1, given), entry(2, 2, sampled), entry(5, 5, given), entry(6, 7, sampled)];
+        assert_eq!(listed, expected);
     }
 
     #[test]
-    fn the_recorded_contexts_of_a_batch_are_found_with_their_places() {
-        let sampled = TraceContext::parse(SAMPLED).unwrap();
-        let unsampled = TraceContext::parse(UNSAMPLED);
-        assert_eq!(contexts(&messages(&["", UNSAMPLED, SAMPLED])), (vec![(2, sampled)], unsampled));
-        assert_eq!(contexts(&messages(&["", "nonsense"])), (Vec::new(), None));
+    fn the_recorded_context_of_a_batch_is_found_behind_others() {
+        let (sampled, unsampled) = (TraceContext::parse(SAMPLED), TraceContext::parse(UNSAMPLED));
+        assert_eq!(Seen::of(&messages(&["", UNSAMPLED, SAMPLED])), Seen { first: unsampled, sampled });
+        assert_eq!(Seen::of(&messages(&["", "nonsense"])), Seen::default());
     }
 
     #[test]
-    fn a_large_batch_is_listed_in_parts() {
-        let mut messages = messages(&[""; 1000]);
-        let given = give(&mut messages, TraceContext::sampled(7, 8).unwrap(), "");
-        let places: Vec<_> = given.iter().map(|(place, _)| *place).collect();
-        assert_eq!(places, [0, 128, 256, 384, 512, 640, 768, 896]);
-        assert!(messages.iter().all(|message| !message.traceparent.is_empty()));
+    fn the_state_of_vendors_is_for_a_few_messages() {
+        let context = TraceContext::sampled(7, 8).unwrap();
+        assert_eq!(inherited(context, "a=1", 128).tracestate, "a=1");
+        assert_eq!(inherited(context, "a=1", 129).tracestate, "");
     }
 }

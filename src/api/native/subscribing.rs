@@ -1,11 +1,13 @@
 //! The trace of a subscription: a short span when it is opened or resumed and one when it ends, and
 //! nothing that lives as long as the stream does.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
 use super::Caller;
+use crate::api::caller::log_span;
 use crate::broker::{Subscribe, Subscription};
 use crate::error::{Code, Error, Result};
 use crate::store::unix_nanos;
@@ -16,11 +18,13 @@ use crate::trace::{Operation, Recorder, Span, Value, random_id};
 pub struct Subscribing {
     recorder: Arc<Recorder>,
     topic: TopicName,
-    caller: Caller,
+    peer: Option<SocketAddr>,
+    parent: Option<TraceContext>,
     context: TraceContext,
     is_resumed: bool,
     begun: u64,
     id: Uuid,
+    log_span: tracing::Span,
     end: Option<(Code, String)>,
 }
 
@@ -30,22 +34,34 @@ impl Subscribing {
         recorder: &Arc<Recorder>,
         topic: &TopicName,
         request: &Subscribe,
-        caller: Caller,
+        caller: &Caller,
         begun: u64,
     ) -> Option<Box<Subscribing>> {
         let context = recorder.begin(Some(topic), caller.context(), caller.is_sampled(), begun)?;
         let (recorder, topic) = (recorder.clone(), topic.clone());
+        let (peer, parent) = (caller.address(), caller.context());
         let is_resumed = matches!(request.start, Start::After(_));
-        let (id, end) = (Uuid::nil(), None);
-        Some(Box::new(Subscribing { recorder, topic, caller, context, is_resumed, begun, id, end }))
+        let (id, end, log_span) = (Uuid::nil(), None, log_span(context));
+        Some(Box::new(Subscribing {
+            recorder,
+            topic,
+            peer,
+            parent,
+            context,
+            is_resumed,
+            begun,
+            id,
+            log_span,
+            end,
+        }))
     }
 
     /// It was opened, or refused: the first span. Gives itself back for the end.
     pub fn opened(mut self: Box<Self>, outcome: &Result<Subscription>) -> Option<Box<Self>> {
         let mut span =
             Span::new(Operation::Subscribe, Some(self.topic.clone()), self.context, self.begun, unix_nanos())
-                .called_by(self.caller.context())
-                .with_peer(self.caller.address());
+                .called_by(self.parent)
+                .with_peer(self.peer);
         span.what = Some(if self.is_resumed { "resume" } else { "open" });
         match outcome {
             Ok(subscription) => {
@@ -63,6 +79,11 @@ impl Subscribing {
                 None
             }
         }
+    }
+
+    /// The span that has the log's lines say which trace the work inside it is part of.
+    pub fn log_span(&self) -> &tracing::Span {
+        &self.log_span
     }
 
     /// The server ended it, for this reason.
@@ -86,7 +107,7 @@ impl Drop for Subscribing {
         let mut span = Span::new(Operation::Subscribe, Some(self.topic.clone()), context, now, now)
             .child_of(self.context)
             .with("bugle.subscription.id", Value::Id(self.id))
-            .with_peer(self.caller.address());
+            .with_peer(self.peer);
         span.what = Some("close");
         let span = match self.end.take() {
             Some((code, message)) => span.failed(code, &message),

@@ -10,34 +10,32 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::error::Code;
+use crate::limits::DELIVER_SPANS_MAX;
 use crate::store::unix_nanos;
-use crate::topic::{Position, Run, TopicName, Trace, TraceContext};
+use crate::topic::{Position, Run, Slices, TopicName, Trace, record};
 use crate::trace::{Operation, Recorder, Span, Value, random_id};
-
-/// Most spans for one frame: one for each traced batch that has messages in it.
-const BATCHES_MAX: usize = 128;
 
 /// What is to be told when a frame was written.
 pub struct Written {
     recorder: Arc<Recorder>,
-    delivered: Delivered,
+    to: Recipient,
     traces: Vec<Trace>,
+    /// The id of each traced message that is alone of its batch, by its sequence.
+    ids: Vec<(u64, Uuid)>,
     read: u64,
     is_written: bool,
 }
 
-/// What was delivered to whom.
-pub struct Delivered {
+/// Whom it was delivered to.
+pub struct Recipient {
     /// The topic.
     pub topic: TopicName,
+    /// Its history.
+    pub epoch: u64,
     /// The subscription.
     pub subscription: Uuid,
     /// Where its client is.
     pub peer: Option<SocketAddr>,
-    /// Position of the first message.
-    pub first: Position,
-    /// Sequence of the last one.
-    pub last: u64,
 }
 
 impl Written {
@@ -45,14 +43,19 @@ impl Written {
     pub fn of(
         recorder: &Arc<Recorder>,
         run: &mut Run,
-        delivered: impl FnOnce() -> Delivered,
+        recipient: impl FnOnce() -> Recipient,
     ) -> Option<Box<Written>> {
         if run.traces.is_empty() {
             return None;
         }
-        let (traces, delivered) = (std::mem::take(&mut run.traces), delivered());
-        let recorder = recorder.clone();
-        Some(Box::new(Written { recorder, delivered, traces, read: unix_nanos(), is_written: false }))
+        let traces = std::mem::take(&mut run.traces);
+        let alone = batches(&traces).filter_map(|batch| match batch {
+            [trace] if trace.first == trace.last => Some(trace.first),
+            _ => None,
+        });
+        let ids = ids(&run.slices, alone);
+        let (recorder, to) = (recorder.clone(), recipient());
+        Some(Box::new(Written { recorder, to, traces, ids, read: unix_nanos(), is_written: false }))
     }
 
     /// The last byte was written.
@@ -60,22 +63,25 @@ impl Written {
         self.is_written = true;
     }
 
-    fn record(&self, traces: &[Trace], now: u64) {
-        let Some(fan_out) = traces.first().map(|trace| trace.fan_out) else { return };
-        if !self.recorder.admits(fan_out.trace_id, now) {
+    /// The span of one batch.
+    fn record(&self, batch: &[Trace], now: u64) {
+        let (Some(first), Some(last)) = (batch.first(), batch.last()) else { return };
+        if !self.recorder.admits(first.fan_out.trace_id, now) {
             return;
         }
-        let Delivered { topic, subscription, peer, first, last } = &self.delivered;
-        let context = fan_out.with_span(random_id());
-        let span = Span::new(Operation::Deliver, Some(topic.clone()), context, self.read, now)
-            .child_of(fan_out)
-            .linked_to(created(traces))
-            .with("messaging.batch.message_count", Value::Count(last + 1 - first.sequence))
-            .with("bugle.epoch", Value::Count(first.epoch))
-            .with("bugle.sequence.first", Value::Count(first.sequence))
-            .with("bugle.sequence.last", Value::Count(*last))
+        let Recipient { topic, epoch, subscription, peer } = &self.to;
+        let context = first.fan_out.with_span(random_id());
+        let count = batch.iter().map(|trace| trace.last + 1 - trace.first).sum();
+        let mut span = Span::new(Operation::Deliver, Some(topic.clone()), context, self.read, now)
+            .child_of(first.fan_out)
+            .linked_to(batch.iter().map(|trace| trace.created))
+            .with_count(count)
+            .with_range(Position::new(*epoch, first.first), last.last)
             .with("bugle.subscription.id", Value::Id(*subscription))
             .with_peer(*peer);
+        if let Some((_, id)) = self.ids.iter().find(|(sequence, _)| count == 1 && *sequence == first.first) {
+            span = span.with("messaging.message.id", Value::Id(*id));
+        }
         self.recorder.record(match self.is_written {
             true => span,
             false => span.failed(Code::Cancelled, "the stream ended before the messages were written"),
@@ -83,29 +89,54 @@ impl Written {
     }
 }
 
-/// The contexts in which traced messages were made, each once where they stand together.
-fn created(traces: &[Trace]) -> impl Iterator<Item = TraceContext> + '_ {
-    let is_new = |at: usize| at == 0 || traces[at - 1].created != traces[at].created;
-    traces.iter().enumerate().filter(move |(at, _)| is_new(*at)).map(|(_, trace)| trace.created)
+/// The traces of each published batch.
+fn batches(traces: &[Trace]) -> impl Iterator<Item = &[Trace]> {
+    traces.chunk_by(|one, next| one.fan_out == next.fan_out)
+}
+
+/// The ids of the messages with these sequences, which come in order.
+fn ids(slices: &Slices, sequences: impl Iterator<Item = u64>) -> Vec<(u64, Uuid)> {
+    let mut records = slices.iter().flat_map(|slice| record::headers(slice).map(move |at| (slice, at)));
+    let found = sequences.filter_map(|sequence| {
+        let (slice, (offset, header)) = records.find(|(_, (_, header))| header.sequence >= sequence)?;
+        let id = record::id(&slice[offset..offset + header.bytes])?;
+        (header.sequence == sequence).then_some((sequence, id))
+    });
+    found.collect()
 }
 
 impl Drop for Written {
     fn drop(&mut self) {
         let (now, traces) = (unix_nanos(), std::mem::take(&mut self.traces));
-        let batches = traces.chunk_by(|one, next| one.fan_out == next.fan_out);
-        batches.take(BATCHES_MAX).for_each(|batch| self.record(batch, now));
+        batches(&traces).take(DELIVER_SPANS_MAX).for_each(|batch| self.record(batch, now));
+        self.recorder.note_dropped(batches(&traces).skip(DELIVER_SPANS_MAX).count());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topic::{Batch, Budget, Log, Message, Read, Retention, TraceContext};
 
     #[test]
-    fn messages_of_one_context_are_linked_once() {
+    fn the_ids_of_messages_are_found_in_their_records() {
+        let mut log = Log::new(1, 1, Retention::default(), Budget::new(usize::MAX));
+        let id = |n: u128| Uuid::from_u128(n);
+        let message = |n| Message { id: Some(id(n)), payload: vec![7; 300].into(), ..Message::default() };
+        for n in 1..=5 {
+            log.append(&Batch::encode(&[message(n)]).unwrap(), 1).unwrap();
+        }
+        let Read::Run(run) = log.read(1, usize::MAX) else { panic!("nothing to read") };
+        let found = ids(&run.slices, [2, 4, 5, 9].into_iter());
+        assert_eq!(found, [(2, id(2)), (4, id(4)), (5, id(5))]);
+    }
+
+    #[test]
+    fn what_follows_each_other_of_one_fan_out_is_a_batch() {
         let context = |span| TraceContext::sampled(1, span).unwrap();
-        let trace = |sequence, span| Trace { sequence, created: context(span), fan_out: context(9) };
-        let traces = [trace(1, 5), trace(2, 5), trace(3, 6), trace(4, 5)];
-        assert_eq!(created(&traces).map(|it| it.span_id).collect::<Vec<_>>(), [5, 6, 5]);
+        let trace =
+            |first, fan_out| Trace { first, last: first, created: context(5), fan_out: context(fan_out) };
+        let traces = [trace(1, 7), trace(2, 7), trace(3, 8)];
+        assert_eq!(batches(&traces).map(<[Trace]>::len).collect::<Vec<_>>(), [2, 1]);
     }
 }

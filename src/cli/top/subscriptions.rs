@@ -61,7 +61,7 @@ fn extent(states: &SubscriptionStates) -> String {
 }
 
 fn cells(state: &SubscriptionState, now: SystemTime) -> Vec<(String, Style)> {
-    let SubscriptionState { id, peer, next_sequence, lag_messages, silent_for, open_time } = state;
+    let SubscriptionState { id, peer, next_sequence, lag_messages, silent_for, open_time, is_cut: _ } = state;
     let text = |text: String| (text, Style::Plain);
     let lag_style = if *lag_messages > 0 { Style::Strong } else { Style::Plain };
     vec![
@@ -84,6 +84,7 @@ mod tests {
 
     fn states(count: u128, total: u64) -> SubscriptionStates {
         let state = |id: u128| SubscriptionState {
+            is_cut: false,
             id: Some(Uuid::from_u128(id)),
             peer: format!("10.0.0.7:{id}"),
             next_sequence: 40,

@@ -206,6 +206,7 @@ mod tests {
     fn whoever_did_not_get_it_is_named_once_with_where_it_stopped() {
         let probe = probe(vec![delivery(1, at(30), at(40)), delivery(2, at(30), None)]);
         let state = |id: u128| SubscriptionState {
+            is_cut: false,
             id: Some(Uuid::from_u128(id)),
             peer: "10.0.0.9:1".into(),
             next_sequence: 1,

@@ -31,6 +31,8 @@ pub struct SubscriptionState {
     pub silent_for: Duration,
     /// When it was opened.
     pub open_time: SystemTime,
+    /// It made no progress, and is ended as soon as it reads.
+    pub is_cut: bool,
 }
 
 pub(super) fn states(wire: wire::ListSubscriptionsResponse) -> SubscriptionStates {
@@ -46,6 +48,7 @@ fn state(wire: wire::SubscriptionState) -> SubscriptionState {
         lag_messages,
         silent_for,
         open_time_unix_nano,
+        cut: is_cut,
     } = wire;
     SubscriptionState {
         id: Uuid::from_slice(&subscription_id).ok(),
@@ -54,5 +57,6 @@ fn state(wire: wire::SubscriptionState) -> SubscriptionState {
         lag_messages,
         silent_for: silent_for.and_then(|time| Duration::try_from(time).ok()).unwrap_or_default(),
         open_time: time(open_time_unix_nano),
+        is_cut,
     }
 }
