@@ -77,7 +77,8 @@ impl ClientBuilder {
 
     /// Who makes the spans of the client (default: the tracer provider that is installed globally
     /// when the client is made; one that is installed later is not noticed). Any provider of
-    /// `opentelemetry` 0.33 will do.
+    /// `opentelemetry` 0.33 will do. One of any other version is silently not seen where it is
+    /// installed globally, since each version has a global of its own, and does not compile here.
     ///
     /// The client keeps a tracer of it, so the application ends a provider of the SDK with its
     /// `shutdown`, not by dropping it. A provider that makes no spans costs nothing.
