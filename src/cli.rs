@@ -41,7 +41,7 @@ Exit codes:
   0    done
   1    refused by the server, or failed
   2    the command line is wrong
-  3    no server answers
+  3    nobody answers: the server is not running, or it is draining
   130  ended by a second signal before it had drained (serve)";
 
 #[derive(Debug, Subcommand)]

@@ -154,6 +154,9 @@ mod tests {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let error = Client::connect(format!("http://{free}")).await.unwrap_err();
         assert_eq!(error.reason_code(), Some(status::UNREACHABLE));
-        assert!(error.message().contains("is it running? start one with `bugle serve`"), "{error}");
+        let expected = format!(
+            "nobody answers at http://{free}: it is not running (start one with `bugle serve`), or it is draining"
+        );
+        assert_eq!(error.message(), expected);
     }
 }

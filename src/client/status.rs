@@ -8,7 +8,7 @@ use tonic_types::StatusExt;
 
 use crate::error::{Code, Error};
 
-/// Reason of an error when no connection could be made: is the server running?
+/// Reason of an error when no connection could be made: the server does not run, or it is draining.
 pub const UNREACHABLE: &str = "SERVER_UNREACHABLE";
 /// Reason of an error when a message was sent and no answer came: it may have been stored, or not.
 pub const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
@@ -53,7 +53,10 @@ pub(super) fn from_wire(status: tonic_types::Status, uri: &str) -> Error {
 /// The error for a failure of the connection.
 pub(super) fn transport(source: impl std::error::Error + Send + Sync + 'static, uri: &str) -> Error {
     if never_connected(&source) {
-        let message = format!("no server answers at {uri}: is it running? start one with `bugle serve`");
+        // A server that drains has closed its listener, so the two look the same from here.
+        let message = format!(
+            "nobody answers at {uri}: it is not running (start one with `bugle serve`), or it is draining"
+        );
         return Error::new(Code::Unavailable, message).reason(UNREACHABLE).because(source);
     }
     let message = format!("the connection to {uri} failed: {}", root(&source));
