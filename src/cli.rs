@@ -3,6 +3,7 @@
 
 pub mod bench;
 mod completions;
+mod dialect;
 mod exit;
 mod health;
 mod log;
@@ -87,7 +88,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => exit::report(&error),
+        Err(error) => exit::report(&error).await,
     }
 }
 

@@ -38,6 +38,6 @@ pub use message::{Message, Receipt};
 pub use monitor::Monitor;
 pub use options::ClientBuilder;
 pub use publisher::{PendingReceipt, Publisher, PublisherBuilder};
-pub use status::{NOT_SENT, OUTCOME_UNKNOWN, UNREACHABLE};
+pub use status::{NOT_SENT, OUTCOME_UNKNOWN, SERVER, UNREACHABLE};
 pub use subscription::{Start, SubscribeBuilder, Subscription};
 pub use traffic::Traffic;

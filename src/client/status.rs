@@ -15,6 +15,9 @@ pub const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
 /// Reason of an error when a message was never sent: it can be published again without a duplicate.
 pub const NOT_SENT: &str = "NOT_SENT";
 
+/// Key of the fact that says which server it was, in an error whose connection was made and then broke.
+pub const SERVER: &str = "server";
+
 /// The error for a status; `uri` names the server in what the caller reads.
 pub(super) fn to_error(status: tonic::Status, uri: &str) -> Error {
     // Only failures on this side have a source: a status off the wire has none.
@@ -60,7 +63,7 @@ pub(super) fn transport(source: impl std::error::Error + Send + Sync + 'static, 
         return Error::new(Code::Unavailable, message).reason(UNREACHABLE).because(source);
     }
     let message = format!("the connection to {uri} failed: {}", root(&source));
-    Error::new(Code::Unavailable, message).because(source)
+    Error::new(Code::Unavailable, message).with(SERVER, uri).because(source)
 }
 
 fn chain<'a>(
@@ -133,5 +136,6 @@ mod tests {
         let error = to_error(status, "http://x");
         assert_eq!(error.code(), Code::Unavailable);
         assert_eq!(error.message(), "the connection to http://x failed: reset");
+        assert_eq!(error.metadata().get(SERVER).map(String::as_str), Some("http://x"));
     }
 }
