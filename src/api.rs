@@ -117,7 +117,7 @@ impl Api {
     pub fn answer(&self, request: Request<Incoming>) -> Reply {
         let inner = &*self.0;
         let route = inner.routes.get(request.uri().path()).copied();
-        let call = observe::Call::new(&inner.observer, &request);
+        let call = observe::Call::new(&inner.observer, &request, route.is_some());
         let route = match refusal::check(&request, route.is_some()) {
             Ok(()) => route,
             Err(response) => return Reply::new(Answer::Ready(Some(*response)), call),

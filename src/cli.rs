@@ -3,6 +3,7 @@
 
 pub mod bench;
 mod completions;
+mod dialect;
 mod exit;
 mod health;
 mod log;
@@ -41,7 +42,7 @@ Exit codes:
   0    done
   1    refused by the server, or failed
   2    the command line is wrong
-  3    no server answers
+  3    nobody answers: the server is not running, or it is draining
   130  ended by a second signal before it had drained (serve)";
 
 #[derive(Debug, Subcommand)]
@@ -87,7 +88,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => exit::report(&error),
+        Err(error) => exit::report(&error).await,
     }
 }
 

@@ -8,7 +8,9 @@
 //!
 //! Where the application has installed an OpenTelemetry tracer provider before the client is made,
 //! or hands one in ([`ClientBuilder::tracer_provider`]), messages are traced from publish to
-//! process across the bus: see [`Delivery::context`].
+//! process across the bus: see [`Delivery::context`]. The provider has to be of `opentelemetry` 0.33:
+//! each version of that crate has a global provider of its own, so one that was installed in any
+//! other version is silently not seen.
 
 mod admin;
 mod backoff;
@@ -36,6 +38,6 @@ pub use message::{Message, Receipt};
 pub use monitor::Monitor;
 pub use options::ClientBuilder;
 pub use publisher::{PendingReceipt, Publisher, PublisherBuilder};
-pub use status::{NOT_SENT, OUTCOME_UNKNOWN, UNREACHABLE};
+pub use status::{NOT_SENT, OUTCOME_UNKNOWN, SERVER, UNREACHABLE};
 pub use subscription::{Start, SubscribeBuilder, Subscription};
 pub use traffic::Traffic;

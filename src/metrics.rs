@@ -55,11 +55,12 @@ pub struct Metrics {
 
 /// How long things take, seconds.
 pub struct Durations {
-    /// From a publish request to its answer.
+    /// From a publish request that is accepted to its answer.
     pub publish: BoundHistogram<f64>,
-    /// From a message's being ordered to its being handed to a live subscriber's connection.
+    /// From a message's being ordered to its being handed to the connection of a live subscriber: one
+    /// that has caught up before. Once for each response, for the oldest message in it.
     pub fan_out: BoundHistogram<f64>,
-    /// From a message's acceptance to that.
+    /// From the message's acceptance to that.
     pub delivery: BoundHistogram<f64>,
 }
 

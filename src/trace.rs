@@ -18,7 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub use probes::Probe;
 pub use queue::Waiting;
 pub use sampler::Sampling;
-pub use span::{Attribute, Operation, Span, Value};
+pub use span::{Attribute, Operation, Span, Value, cut};
 
 use crate::limits::{
     EVENT_SPANS_PER_SECOND_MAX, SPANS_EXPORTED_MAX, SPANS_PER_SECOND_DEFAULT, SPANS_QUEUED_BYTES_MAX,
@@ -269,7 +269,8 @@ mod tests {
     fn large_spans_find_less_room() {
         let recorder = Recorder::exporting(Sampling::default(), 1000);
         let context = new_trace().unwrap();
-        let large = span(context).linked_to(std::iter::repeat_n(context, 1000));
+        // A clone, because clones have no spare capacity and those below are to be as large.
+        let large = span(context).linked_to((0..1000).map(|nth| context.with_span(nth))).clone();
         assert!(large.bytes() > 4096);
         (0..SPANS_QUEUED_MAX).for_each(|_| recorder.record(large.clone()));
         let kept = SPANS_QUEUED_MAX - recorder.counts().dropped_queue.load(Relaxed) as usize;

@@ -113,7 +113,7 @@ async fn namespaces_hold_topics_apart() {
 async fn mistakes_are_told_apart_by_the_exit_code() {
     let server = Running::start(config()).await;
     for (address, arguments, code, text) in [
-        (nobody(), &["publish", "orders", "x"][..], 3, "is it running? start one with `bugle serve`"),
+        (nobody(), &["publish", "orders", "x"][..], 3, "(start one with `bugle serve`), or it is draining"),
         (nobody(), &["subscribe", "orders"], 3, "bugle serve"),
         (server.address, &["publish", " ", "x"], 1, "visible character"),
         (server.address, &["publish", "orders", "x", "--attribute", "novalue"], 2, "NAME=VALUE"),

@@ -29,6 +29,7 @@ mod refusals;
 mod retention;
 mod silence;
 mod slow;
+mod spans;
 mod starts;
 mod support;
 mod tidy;

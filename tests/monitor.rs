@@ -164,7 +164,7 @@ async fn the_live_view_outlives_the_server() {
         screen.shows("serving");
         server.child.kill().unwrap();
         screen.shows("NO ANSWER for");
-        screen.shows("no server answers");
+        screen.shows("nobody answers");
         screen.press("q");
         screen.ended()
     });
@@ -205,7 +205,16 @@ async fn health_is_told_by_a_word_and_by_the_exit_code() {
 async fn no_server_and_one_that_says_nothing_are_told_apart_from_one_that_refuses() {
     for command in [&["health"][..], &["top"], &["trace", "orders"], &["log"]] {
         let (_, error, code) = run(nobody(), command).await;
-        assert!(code == 3 && error.contains("is it running?"), "{command:?}: {code} {error}");
+        let told = error.contains("nobody answers at") && error.contains("or it is draining");
+        assert!(code == 3 && told, "{command:?}: {code} {error}");
+    }
+    let mut config = config();
+    config.metrics.listen = Some(std::net::SocketAddr::from(([127, 0, 0, 1], 0)));
+    let server = Running::start(config).await;
+    for command in [&["health"][..], &["publish", "orders", "x"], &["top"], &["trace", "orders"], &["log"]] {
+        let (_, error, code) = run(server.metrics.unwrap(), command).await;
+        assert_eq!(code, if command[0] == "health" { 3 } else { 1 }, "{command:?}: {error}");
+        assert!(error.contains("speaks HTTP/1 and not HTTP/2: it may be the metrics port (7601"), "{error}");
     }
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();

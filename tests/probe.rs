@@ -67,6 +67,31 @@ async fn a_probe_is_answered_also_where_nobody_listens_or_reads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_probe_does_not_hold_up_the_end_of_the_server() {
+    let mut bus = Bus::start().await;
+    let narrow = narrow(bus.server.address).await;
+    let stalled = Feed::open(&narrow, request("t", LATEST)).await.unwrap();
+    for _ in 0..40 {
+        bus.publish("t", (0..64).map(|_| vec![7; 1024])).await;
+    }
+    let wait = Some(prost_types::Duration { seconds: 60, nanos: 0 });
+    let mut client = monitor(&bus);
+    let probe = TraceTopicRequest { topic: "t".into(), wait, ..Default::default() };
+    let probe = tokio::spawn(async move { client.trace_topic(probe).await });
+    // It is on its way when its message is there.
+    let published = async {
+        let get = GetTopicRequest { topic: "t".into(), ..Default::default() };
+        while bus.admin().get_topic(get.clone()).await.unwrap().into_inner().next_sequence < 40 * 64 + 2 {}
+    };
+    soon(published).await;
+    drop((stalled, narrow));
+    bus.server.stop();
+    let told = soon(probe).await.unwrap().unwrap().into_inner();
+    assert_eq!((told.subscriptions, told.deliveries.len()), (1, 0));
+    assert_eq!(bus.server.ended().await.cut, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_probe_that_cannot_be_is_refused_with_the_field() {
     let bus = Bus::start().await;
     assert_eq!(violation(&trace(&bus, "", 1).await.unwrap_err()).0, "topic");

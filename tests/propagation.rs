@@ -56,3 +56,17 @@ async fn a_message_published_below_a_span_is_processed_by_everyone_in_its_trace(
     }
     assert_eq!(exporter.get_finished_spans().unwrap().len(), 6);
 }
+
+#[test]
+fn the_version_of_opentelemetry_that_is_told_is_the_one_in_use() {
+    let manifest = include_str!("../Cargo.toml");
+    let (_, version) = manifest.split_once("\nopentelemetry = { version = \"").unwrap();
+    let version = version.split('"').next().unwrap();
+    for (text, told) in [
+        (include_str!("../README.md"), format!("version {version} of the crate `opentelemetry`")),
+        (include_str!("../src/client.rs"), format!("has to be of `opentelemetry` {version}:")),
+        (include_str!("../src/client/options.rs"), format!("`opentelemetry` {version} will do")),
+    ] {
+        assert!(text.contains(&told), "{told}");
+    }
+}

@@ -8,7 +8,6 @@ use tonic::Request;
 
 use crate::bus::{Bus, EARLIEST, LATEST, batch, message, number, numbers};
 use crate::collector::{Collector, attribute, named};
-use crate::feed::Heard;
 use crate::support::soon;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -32,11 +31,11 @@ fn traced(request: PublishRequest) -> Request<PublishRequest> {
     request
 }
 
-fn is_child(child: &Span, parent: &Span) -> bool {
+pub fn is_child(child: &Span, parent: &Span) -> bool {
     child.parent_span_id == parent.span_id && child.trace_id == parent.trace_id
 }
 
-async fn bus(collector: &Collector) -> Bus {
+pub async fn bus(collector: &Collector) -> Bus {
     Bus::with(|config| collector.configure(config)).await
 }
 
@@ -81,8 +80,9 @@ async fn a_publish_with_two_subscribers_is_one_connected_set_of_spans() {
         (publish, "bugle.namespace", "default"),
         (publish, "bugle.sequence.first", sequence.as_str()),
         (publish, "network.peer.address", "127.0.0.1"),
+        (publish, "messaging.message.body.size", "5"),
         (fan_out, "bugle.readers.woken", "2"),
-        (delivers[0], "messaging.batch.message_count", "1"),
+        (delivers[0], "messaging.message.id", id.as_str()),
         (delivers[0], "bugle.sequence.last", sequence.as_str()),
     ] {
         assert_eq!(attribute(span, key).as_deref(), Some(expected), "{key} of {}", span.name);
@@ -173,53 +173,63 @@ async fn without_a_parent_a_quiet_topic_is_seen_and_a_loud_one_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn trouble_is_seen_whatever_is_sampled() {
+async fn each_part_of_a_batch_that_comes_in_several_responses_is_seen() {
     let collector = Collector::grpc().await;
     let bus = bus(&collector).await;
-    bus.publish("t", ["x"]).await;
-    let refused = soon(bus.client().publish(batch("t", [vec![0; 2 << 20]]))).await.unwrap_err();
-    let spans = collector.spans("refusal", 1).await;
-    let refusal = named(&spans, "refusal Publish")[0];
-    assert_eq!(attribute(refusal, "error.type").as_deref(), Some("invalid_argument"));
-    assert_eq!(refusal.status.as_ref().unwrap().message, refused.message());
-
-    let old = bugle::proto::v1::Position { epoch: 1, sequence: 1 };
-    let start = bugle::proto::v1::start_position::Start::After(old);
-    let mut feed = bus.subscribe("t", Some(start)).await;
-    while !matches!(feed.hear().await.unwrap(), Heard::Gap(_)) {}
-    let spans = collector.spans("discontinuity", 1).await;
-    let gap = named(&spans, "discontinuity t")[0];
-    assert_eq!(attribute(gap, "bugle.discontinuity.reason").as_deref(), Some("reset"));
+    let mut feed = bus.subscribe("t", LATEST).await;
+    soon(bus.client().publish(traced(batch("t", (0..100).map(|_| vec![7; 8 << 10]))))).await.unwrap();
+    assert_eq!(feed.take(100).await.len(), 100);
+    let spans = collector.spans("deliver t", 4).await;
+    let mut parts: Vec<(u64, u64)> = named(&spans, "deliver t")
+        .iter()
+        .map(|span| {
+            let of = |key: &str| attribute(span, key).unwrap().parse().unwrap();
+            (of("bugle.sequence.first"), of("bugle.sequence.last"))
+        })
+        .collect();
+    parts.sort();
+    assert!(parts.windows(2).all(|pair| pair[0].1 + 1 == pair[1].0), "{parts:?}");
+    assert_eq!((parts.first().unwrap().0, parts.last().unwrap().1), (1, 100));
+    // One context made all of them: it is linked once.
+    assert!(spans.iter().all(|span| span.links.len() <= 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_subscription_is_a_short_span_when_it_opens_and_one_when_it_ends() {
+async fn a_recorded_message_in_a_call_that_is_not_recorded_keeps_to_its_own_trace() {
     let collector = Collector::grpc().await;
-    let bus = Bus::with(|config| {
-        collector.configure(config);
-        config.traces.ratio = 1.0;
-    })
-    .await;
-    let feed = bus.subscribe("t", LATEST).await;
-    let id = uuid::Uuid::from_slice(&feed.opened.subscription_id).unwrap().to_string();
-    drop(feed);
-    let spans = collector.spans("subscribe t", 2).await;
-    let spans = named(&spans, "subscribe t");
-    let event = |event: &str| {
-        let is = |span: &&&Span| attribute(span, "bugle.event").as_deref() == Some(event);
-        *spans.iter().find(is).unwrap()
+    let bus = bus(&collector).await;
+    let own = Message { traceparent: context(9, true), ..message("relayed") };
+    let mut request =
+        Request::new(PublishRequest { topic: "t".into(), messages: vec![own], ..Default::default() });
+    let unrecorded = format!("00-{}-{CALLER}-00", "a".repeat(32));
+    request.metadata_mut().insert("traceparent", unrecorded.parse().unwrap());
+    soon(bus.client().publish(request)).await.unwrap();
+    let spans = collector.spans("publish t", 1).await;
+    let publish = named(&spans, "publish t")[0];
+    assert_eq!(
+        (hex(&publish.trace_id).as_str(), hex(&publish.parent_span_id)),
+        (TRACE, format!("{:016x}", 9))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_state_of_vendors_is_no_reason_to_refuse_and_costs_no_copy_a_message() {
+    let bus = Bus::start().await;
+    let mut feed = bus.subscribe("t", LATEST).await;
+    let publish = |messages: Vec<Message>| {
+        let mut request = traced(PublishRequest { topic: "t".into(), messages, ..Default::default() });
+        let long = format!("first=1,long={}", "x".repeat(12_000));
+        request.metadata_mut().insert("tracestate", long.parse().unwrap());
+        request
     };
-    assert!(is_child(event("close"), event("open")));
-    assert_eq!(attribute(event("open"), "bugle.subscription.id"), Some(id));
-    let receipt = bus.publish("t", ["x"]).await;
-    let last = bugle::proto::v1::Position { epoch: receipt.epoch, sequence: receipt.last_sequence };
-    drop(bus.subscribe("t", Some(bugle::proto::v1::start_position::Start::After(last))).await);
-    let spans = collector.spans("subscribe t", 4).await;
-    let resumed = spans.iter().filter(|span| attribute(span, "bugle.event").as_deref() == Some("resume"));
-    assert_eq!(resumed.count(), 1);
-    soon(bus.admin().list_topics(bugle::proto::v1::ListTopicsRequest::default())).await.unwrap();
-    let spans = collector.spans("admin ListTopics", 1).await;
-    assert_eq!(named(&spans, "admin ListTopics")[0].kind, SpanKind::Server as i32);
+    let mine = Message { tracestate: "mine=1".into(), ..message("own state") };
+    soon(bus.client().publish(publish(vec![message("none"), mine]))).await.unwrap();
+    let heard = feed.take(2).await;
+    assert!(heard.iter().all(|message| message.traceparent.starts_with(&format!("00-{TRACE}"))));
+    assert_eq!((heard[0].tracestate.as_str(), heard[1].tracestate.as_str()), ("first=1", "mine=1"));
+    // Many in one batch are not given any.
+    soon(bus.client().publish(publish(vec![message("x"); 1000]))).await.unwrap();
+    assert!(feed.take(1000).await.iter().all(|message| message.tracestate.is_empty()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

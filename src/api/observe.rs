@@ -13,7 +13,7 @@ use crate::broker::Broker;
 use crate::error::Code;
 use crate::metrics::Metrics;
 use crate::store::unix_nanos;
-use crate::trace::{Operation, Recorder, Span, Value};
+use crate::trace::{Operation, Recorder, Span, cut};
 
 /// Whoever is told.
 pub struct Observer {
@@ -31,12 +31,18 @@ impl Observer {
     pub fn refused(&self, method: &str, caller: &Caller, code: Code, message: &str) {
         self.metrics.state().refused(code);
         let (peer, code_name) = (caller.address(), code.as_str());
-        tracing::debug!(method, ?peer, code = code_name, message, "refused");
+        tracing::debug!(
+            method,
+            peer = peer.map(tracing::field::display),
+            code = code_name,
+            why = cut(message),
+            "refused"
+        );
         let now = unix_nanos();
         let Some(context) = self.recorder.event(Operation::Refusal, now) else { return };
         let span = Span::new(Operation::Refusal, None, context, now, now)
             .linked_to(caller.context().into_iter())
-            .with("rpc.method", Value::Text(method.trim_start_matches('/').to_owned()))
+            .with_method(method.trim_start_matches('/'))
             .with_peer(peer)
             .failed(code, message);
         self.recorder.record(span);
@@ -46,15 +52,17 @@ impl Observer {
 /// A call that is being answered.
 pub struct Call {
     observer: Arc<Observer>,
+    /// The method; nothing where it is none of ours, for clients shall not choose the names of spans.
     path: Option<PathAndQuery>,
     caller: Caller,
     log_span: Option<Box<tracing::Span>>,
 }
 
 impl Call {
-    /// The call that this request is.
-    pub fn new<B>(observer: &Arc<Observer>, request: &Request<B>) -> Call {
-        let (path, caller) = (request.uri().path_and_query().cloned(), Caller::of(request));
+    /// The call that this request is; `is_known` says that there is such a method.
+    pub fn new<B>(observer: &Arc<Observer>, request: &Request<B>, is_known: bool) -> Call {
+        let path = request.uri().path_and_query().filter(|_| is_known).cloned();
+        let caller = Caller::of(request);
         let log_span = caller.log_span();
         Call { observer: observer.clone(), path, caller, log_span }
     }
@@ -69,7 +77,7 @@ impl Call {
         if let Some(status) = Status::from_header_map(response.headers())
             && status.code() != tonic::Code::Ok
         {
-            let method = self.path.as_ref().map_or("", |path| path.path());
+            let method = self.path.as_ref().map_or("_OTHER", |path| path.path());
             self.observer.refused(method, &self.caller, own_code(status.code()), status.message());
         }
     }

@@ -97,6 +97,8 @@ impl Registry {
         self.space(name.namespace())?;
         topics.insert(name.topic_shared(), topic.clone());
         self.count.fetch_add(1, Relaxed);
+        drop(topics);
+        tracing::debug!(topic = %topic.name, "opened a topic");
         Ok((topic, true))
     }
 
@@ -122,6 +124,8 @@ impl Registry {
                 self.count.fetch_sub(1, Relaxed);
                 // Before the name is free again, so that whoever opens it finds this.
                 lock(&self.closed).put(topic.name.clone(), past);
+                drop(open);
+                tracing::debug!(topic = %topic.name, "closed a topic that was empty and unused");
             }
         }
     }

@@ -123,6 +123,8 @@ impl Subscription {
         let (reader, Found { sequence, gap }) = joined;
         broker.subscriptions.fetch_add(1, Relaxed);
         broker.metrics.state().subscriptions_opened.increment();
+        let peer = peer.map(tracing::field::display);
+        tracing::debug!(topic = %topic.name, subscription = %id, peer, "opened a subscription");
         let last = match request.start {
             Start::After(position) if gap.is_none() => Some(position),
             _ => None,
@@ -190,16 +192,30 @@ impl Subscription {
         self.metrics.state().discontinuity(gap.reason, gap.messages());
         let now = unix_nanos();
         if let Some(context) = self.recorder.event(Operation::Discontinuity, now) {
-            let missing = gap.messages().map_or(Value::Word("unknown"), Value::Count);
-            let span = Span::new(Operation::Discontinuity, Some(self.topic.name.clone()), context, now, now)
-                .with("bugle.discontinuity.reason", Value::Word(gap.reason.as_str()))
-                .with("bugle.discontinuity.messages", missing)
-                .with("bugle.subscription.id", Value::Id(self.id()))
-                .with("bugle.epoch", Value::Count(gap.next.epoch))
-                .with("bugle.sequence.first", Value::Count(gap.next.sequence));
-            self.recorder.record(span.with_peer(self.peer()));
+            let mut span =
+                Span::new(Operation::Discontinuity, Some(self.topic.name.clone()), context, now, now)
+                    .with("bugle.discontinuity.reason", Value::Word(gap.reason.as_str()))
+                    .with("bugle.subscription.id", Value::Id(self.id()))
+                    .with("bugle.epoch", Value::Count(gap.next.epoch))
+                    .with("bugle.sequence.first", Value::Count(gap.next.sequence))
+                    .with_peer(self.peer());
+            if let Some(messages) = gap.messages() {
+                span = span.with("bugle.discontinuity.messages", Value::Count(messages));
+            }
+            if let Some(last) = gap.last_delivered {
+                span = span.with("bugle.discontinuity.last_delivered", Value::Text(last.to_string()));
+            }
+            self.recorder.record(span);
         }
-        tracing::debug!(topic = %self.topic.name, subscription = %self.id(), ?gap, "told of missing messages");
+        tracing::debug!(
+            topic = %self.topic.name,
+            subscription = %self.id(),
+            peer = self.peer().map(tracing::field::display),
+            reason = gap.reason.as_str(),
+            last_delivered = gap.last_delivered.map(tracing::field::display),
+            next = %gap.next,
+            "told of missing messages"
+        );
         Delivery::Discontinuity(gap)
     }
 
@@ -271,6 +287,14 @@ impl Subscription {
                     .with("sequence", last.sequence)
             }
         }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let (topic, id) = (&self.topic.name, self.id());
+        let last = self.last.map(tracing::field::display);
+        tracing::debug!(%topic, subscription = %id, last, "ended a subscription");
     }
 }
 

@@ -43,7 +43,7 @@ pub async fn tick(broker: Weak<Broker>) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut last, mut resume_at, mut others) = (None, 0, Others::default());
-    let (mut cut, mut tell_at) = (0, 0);
+    let (mut cut, mut last_cut, mut tell_at) = (0, None, 0);
     loop {
         interval.tick().await;
         let Some(broker) = broker.upgrade() else { return };
@@ -52,9 +52,12 @@ pub async fn tick(broker: Weak<Broker>) {
         measure(&broker);
         let now = broker.shared.fanout.now();
         cut += stalled.len();
-        if let Some(last) = stalled.last().filter(|_| now >= tell_at) {
-            tell(cut, last.who());
-            (cut, tell_at) = (0, now + QUIET);
+        last_cut = stalled.last().cloned().or(last_cut);
+        if now >= tell_at
+            && let Some(last) = last_cut.take()
+        {
+            tell(std::mem::take(&mut cut), last.who());
+            tell_at = now + QUIET;
         }
         if now >= resume_at {
             last = sweep(&broker, last.as_ref(), now, &mut others);
@@ -105,7 +108,6 @@ fn measure(broker: &Broker) {
     state.evicted_bytes.set(budget.evicted());
     state.open_topics.set(broker.topics() as u64);
     state.namespaces.set(broker.registry.namespace_count() as u64);
-    state.subscriptions.set(broker.subscriptions() as u64);
 }
 
 /// Counts and traces subscriptions that were cut.
@@ -124,12 +126,12 @@ fn trace(broker: &Broker, cut: &[Arc<Progress>]) {
 
 /// Says in the log that so many subscriptions were cut, and which was the last.
 fn tell(cut: usize, last: &Who) {
-    let topic = last.topic.as_ref().map(ToString::to_string);
     tracing::warn!(
         subscriptions = cut,
         last = %last.id,
-        topic,
-        peer = ?last.peer,
-        "cut subscriptions that made no progress for delivery.stall_timeout"
+        topic = last.topic.as_ref().map(tracing::field::display),
+        peer = last.peer.map(tracing::field::display),
+        "cut subscriptions that made no progress for delivery.stall_timeout, or for two seconds while \
+         memory was short"
     );
 }

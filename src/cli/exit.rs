@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
+use super::dialect;
 use crate::client::UNREACHABLE;
 use crate::error::{Code, Error};
 
@@ -16,8 +17,12 @@ const INTERRUPTED: u8 = 130;
 pub(super) const USAGE_REASON: &str = "USAGE";
 
 /// Prints the error to standard error and gives the exit code.
-pub(super) fn report(error: &Error) -> ExitCode {
-    eprint!("{}", text(error));
+pub(super) async fn report(error: &Error) -> ExitCode {
+    let hint = match hint(error) {
+        None => dialect::hint(error).await,
+        known => known,
+    };
+    eprint!("{}", text(error, hint.as_deref()));
     ExitCode::from(code(error))
 }
 
@@ -30,13 +35,13 @@ fn code(error: &Error) -> u8 {
     }
 }
 
-fn text(error: &Error) -> String {
+fn text(error: &Error, hint: Option<&str>) -> String {
     let mut text = format!("error: {error}\n");
     let told = |violation: &&crate::error::Violation| !error.message().contains(&violation.description);
     for violation in error.violations().iter().filter(told) {
         let _ = writeln!(text, "  {}: {}", violation.field, violation.description);
     }
-    if let Some(hint) = hint(error) {
+    if let Some(hint) = hint {
         let _ = writeln!(text, "hint: {hint}");
     }
     text
@@ -59,6 +64,10 @@ fn hint(error: &Error) -> Option<String> {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    fn text(error: &Error) -> String {
+        super::text(error, hint(error).as_deref())
+    }
 
     #[test]
     fn an_error_is_one_line_and_what_helps() {

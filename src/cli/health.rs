@@ -27,12 +27,12 @@ pub(super) struct HealthArgs {
 const AFTER_HELP: &str = "\
 Prints SERVING, NOT_SERVING (it starts, or it is about to end) or SERVICE_UNKNOWN.
 Any server that offers grpc.health.v1 can be asked. A bugle server that drains says NOT_SERVING to
-whoever is connected, and takes no new connection: asked by this command, no server answers.
+whoever is connected, and takes no new connection: to this command nobody answers.
 
 Exit codes:
   0    SERVING
   1    anything else that a server answers
-  3    no server answers
+  3    nobody answers
 
 Examples:
   bugle health

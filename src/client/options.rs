@@ -77,7 +77,8 @@ impl ClientBuilder {
 
     /// Who makes the spans of the client (default: the tracer provider that is installed globally
     /// when the client is made; one that is installed later is not noticed). Any provider of
-    /// `opentelemetry` 0.33 will do.
+    /// `opentelemetry` 0.33 will do. One of any other version is silently not seen where it is
+    /// installed globally, since each version has a global of its own, and does not compile here.
     ///
     /// The client keeps a tracer of it, so the application ends a provider of the SDK with its
     /// `shutdown`, not by dropping it. A provider that makes no spans costs nothing.
@@ -153,6 +154,9 @@ mod tests {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let error = Client::connect(format!("http://{free}")).await.unwrap_err();
         assert_eq!(error.reason_code(), Some(status::UNREACHABLE));
-        assert!(error.message().contains("is it running? start one with `bugle serve`"), "{error}");
+        let expected = format!(
+            "nobody answers at http://{free}: it is not running (start one with `bugle serve`), or it is draining"
+        );
+        assert_eq!(error.message(), expected);
     }
 }

@@ -49,7 +49,9 @@ impl Client {
     ) -> Result<wire::PublishResponse> {
         let outcome = self.publish_wire(topic, messages, span.as_ref()).await;
         match (&outcome, span) {
-            (Ok(response), Some(span)) => span.accepted(response.epoch, response.first_sequence),
+            (Ok(response), Some(span)) => {
+                span.accepted(response.epoch, response.first_sequence, response.last_sequence);
+            }
             (Err(error), Some(span)) => span.failed(error),
             (_, None) => {}
         }

@@ -8,12 +8,15 @@ use tonic_types::StatusExt;
 
 use crate::error::{Code, Error};
 
-/// Reason of an error when no connection could be made: is the server running?
+/// Reason of an error when no connection could be made: the server does not run, or it is draining.
 pub const UNREACHABLE: &str = "SERVER_UNREACHABLE";
 /// Reason of an error when a message was sent and no answer came: it may have been stored, or not.
 pub const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
 /// Reason of an error when a message was never sent: it can be published again without a duplicate.
 pub const NOT_SENT: &str = "NOT_SENT";
+
+/// Key of the fact that says which server it was, in an error whose connection was made and then broke.
+pub const SERVER: &str = "server";
 
 /// The error for a status; `uri` names the server in what the caller reads.
 pub(super) fn to_error(status: tonic::Status, uri: &str) -> Error {
@@ -53,11 +56,14 @@ pub(super) fn from_wire(status: tonic_types::Status, uri: &str) -> Error {
 /// The error for a failure of the connection.
 pub(super) fn transport(source: impl std::error::Error + Send + Sync + 'static, uri: &str) -> Error {
     if never_connected(&source) {
-        let message = format!("no server answers at {uri}: is it running? start one with `bugle serve`");
+        // A server that drains has closed its listener, so the two look the same from here.
+        let message = format!(
+            "nobody answers at {uri}: it is not running (start one with `bugle serve`), or it is draining"
+        );
         return Error::new(Code::Unavailable, message).reason(UNREACHABLE).because(source);
     }
     let message = format!("the connection to {uri} failed: {}", root(&source));
-    Error::new(Code::Unavailable, message).because(source)
+    Error::new(Code::Unavailable, message).with(SERVER, uri).because(source)
 }
 
 fn chain<'a>(
@@ -130,5 +136,6 @@ mod tests {
         let error = to_error(status, "http://x");
         assert_eq!(error.code(), Code::Unavailable);
         assert_eq!(error.message(), "the connection to http://x failed: reset");
+        assert_eq!(error.metadata().get(SERVER).map(String::as_str), Some("http://x"));
     }
 }

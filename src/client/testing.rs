@@ -51,13 +51,9 @@ impl Bus for Fake {
         if request.get_ref().topic == "refused" {
             return Err(Status::resource_exhausted("refused"));
         }
+        let last_sequence = request.get_ref().messages.len() as u64;
         self.0.published.lock().unwrap().push(request.into_inner());
-        Ok(Response::new(wire::PublishResponse {
-            epoch: 7,
-            first_sequence: 1,
-            last_sequence: 2,
-            status: None,
-        }))
+        Ok(Response::new(wire::PublishResponse { epoch: 7, first_sequence: 1, last_sequence, status: None }))
     }
 
     type PublishStreamStream = Responses<wire::PublishResponse>;

@@ -130,6 +130,13 @@ pub(super) fn carry_current(metadata: &mut MetadataMap) {
     Context::map_current(|current| carry(current.span().span_context(), metadata));
 }
 
+/// Says where messages stand, one or many, as the spans of the server do: so one query finds both.
+fn place(span: &mut BoxedSpan, epoch: u64, first: u64, last: u64) {
+    span.set_attribute(KeyValue::new("bugle.epoch", number(epoch)));
+    span.set_attribute(KeyValue::new("bugle.sequence.first", number(first)));
+    span.set_attribute(KeyValue::new("bugle.sequence.last", number(last)));
+}
+
 /// A number as an attribute: epochs stay below 2^53, and sequences far below 2^63.
 fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)

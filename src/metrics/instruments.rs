@@ -115,7 +115,11 @@ fn trouble(table: &Table<'_>) {
             report(notices, &[KeyValue::new("reason", reason.as_str())]);
         });
     });
-    let row = ("bugle.skipped.messages", "{message}", "Messages in those gaps, where the number is known.");
+    let row = (
+        "bugle.skipped.messages",
+        "{message}",
+        "Messages that notices of missing messages were about, where the number is known.",
+    );
     table.counter(row, |state, report| {
         state.discontinuities().for_each(|(reason, _, messages)| {
             report(messages, &[KeyValue::new("reason", reason.as_str())]);
@@ -211,14 +215,16 @@ pub fn durations(meter: &Meter) -> Durations {
         builder.with_boundaries(BOUNDS.to_vec()).build().bind(&[])
     };
     Durations {
-        publish: bound("bugle.publish.duration", "From a publish request to its answer."),
+        publish: bound("bugle.publish.duration", "From a publish request that is accepted to its answer."),
         fan_out: bound(
             "bugle.fanout.duration",
-            "From a message's being ordered to its being handed to a live subscriber's connection.",
+            "From a message's being ordered to its being handed to the connection of a live subscriber; \
+             for the oldest message of each response.",
         ),
         delivery: bound(
             "bugle.delivery.duration",
-            "From a message's acceptance to its being handed to a live subscriber's connection.",
+            "From a message's acceptance to its being handed to the connection of a live subscriber; for \
+             the oldest message of each response.",
         ),
     }
 }

@@ -23,8 +23,12 @@ pub fn resident_bytes(pid: &str) -> Option<u64> {
 
 /// Files that this process has open.
 pub fn open_files() -> Option<u64> {
-    // The directory itself is one of them while it is read.
-    fs::read_dir("/proc/self/fd").ok().map(|files| (files.count() as u64).saturating_sub(1))
+    // Linux says since 6.2 how many there are without listing a hundred thousand.
+    match fs::metadata("/proc/self/fd").ok()?.len() {
+        // The directory itself is one of them while it is read.
+        0 => fs::read_dir("/proc/self/fd").ok().map(|files| (files.count() as u64).saturating_sub(1)),
+        count => Some(count),
+    }
 }
 
 /// Files that this process may have open; `None` where there is no limit.

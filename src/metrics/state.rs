@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::traffic::{Topics, Traffic};
+use super::traffic::{Counted, Topics, Traffic};
 use crate::error::Code;
 use crate::topic::{Reason, TopicName};
 
@@ -75,8 +75,6 @@ pub struct State {
     pub open_topics: Counter,
     /// Namespaces.
     pub namespaces: Counter,
-    /// Open subscriptions.
-    pub subscriptions: Counter,
     streams: OnceLock<CountStreams>,
     draining: AtomicBool,
     started: SystemTime,
@@ -103,7 +101,6 @@ impl State {
             streams: OnceLock::new(),
             open_topics: Counter::default(),
             namespaces: Counter::default(),
-            subscriptions: Counter::default(),
             draining: AtomicBool::new(false),
             started: SystemTime::now(),
         }
@@ -113,6 +110,11 @@ impl State {
     /// those of all others.
     pub fn topic(&self, name: &TopicName) -> Arc<Traffic> {
         self.topics.open(name)
+    }
+
+    /// What was counted of all topics since the start.
+    pub fn total(&self) -> Counted {
+        self.topics.total()
     }
 
     /// The counters of all topics without a name of their own.

@@ -1,8 +1,9 @@
 //! What goes in and out by topic, with a bounded number of names.
 //!
 //! The first topics that are opened have counters of their own; all others share those of "other".
-//! When a topic with a name is closed, what it has counted goes over to the others, so that sums
-//! over all topics never go back, and its name is free for another one.
+//! When a topic with a name is closed its series end, and its name is free for another one; what it
+//! has counted stays in the total of all topics, which no series shows: added to one, it would look
+//! like traffic of that moment.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -26,7 +27,8 @@ pub struct Traffic {
     pub lag_messages: Counter,
     /// Age of the first of them, nanoseconds.
     pub lag_nanos: Counter,
-    others: Option<Arc<Traffic>>,
+    /// Where its counts go when it is closed.
+    closed: Option<Arc<Traffic>>,
 }
 
 /// What was counted of a topic.
@@ -92,11 +94,11 @@ impl Traffic {
 
 impl Drop for Traffic {
     fn drop(&mut self) {
-        let Some(others) = &self.others else { return };
+        let Some(closed) = &self.closed else { return };
         let Counted { published_messages, published_bytes, delivered_messages, delivered_bytes } =
             self.counted();
-        others.published(published_messages, published_bytes);
-        others.delivered(delivered_messages, delivered_bytes);
+        closed.published(published_messages, published_bytes);
+        closed.delivered(delivered_messages, delivered_bytes);
     }
 }
 
@@ -106,12 +108,14 @@ pub struct Topics {
     max: usize,
     named: Mutex<Vec<Weak<Traffic>>>,
     others: Arc<Traffic>,
+    /// Of topics that had a name and are closed.
+    closed: Arc<Traffic>,
 }
 
 impl Topics {
     /// So many topics have a name.
     pub fn new(max: usize) -> Topics {
-        Topics { max, named: Mutex::default(), others: Arc::default() }
+        Topics { max, named: Mutex::default(), others: Arc::default(), closed: Arc::default() }
     }
 
     /// The counters of a topic.
@@ -130,7 +134,7 @@ impl Topics {
         }
         let mut traffic = Traffic::default();
         traffic.name = Some(name.clone());
-        traffic.others = Some(self.others.clone());
+        traffic.closed = Some(self.closed.clone());
         let traffic = Arc::new(traffic);
         named.push(Arc::downgrade(&traffic));
         traffic
@@ -147,6 +151,11 @@ impl Topics {
         named.iter().filter_map(Weak::upgrade).chain([self.others.clone()]).collect()
     }
 
+    /// What was counted of all topics, closed ones included.
+    pub fn total(&self) -> Counted {
+        self.all().iter().chain([&self.closed]).map(|traffic| traffic.counted()).sum()
+    }
+
     fn named(&self) -> MutexGuard<'_, Vec<Weak<Traffic>>> {
         self.named.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -158,10 +167,6 @@ mod tests {
 
     fn name(topic: &str) -> TopicName {
         TopicName::parse("", topic).unwrap()
-    }
-
-    fn published(topics: &Topics) -> u64 {
-        topics.all().iter().map(|traffic| traffic.counted().published_messages).sum()
     }
 
     #[test]
@@ -180,9 +185,10 @@ mod tests {
         let first = topics.open(&name("a"));
         first.published(5, 50);
         topics.open(&name("b")).published(1, 10);
-        assert_eq!(published(&topics), 6);
+        assert_eq!(topics.total().published_messages, 6);
         drop(first);
-        assert_eq!(published(&topics), 6);
+        assert_eq!(topics.total().published_messages, 6);
+        assert_eq!(topics.others().counted().published_messages, 1);
         assert_eq!(topics.open(&name("b")).name(), Some(&name("b")));
     }
 

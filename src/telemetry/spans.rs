@@ -7,6 +7,7 @@ use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFla
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
+use crate::error::Code;
 use crate::topic::{TopicName, TraceContext};
 use crate::trace::{Attribute, Operation, Span, Value, system_time};
 
@@ -17,13 +18,15 @@ pub fn export_data(span: Span) -> SpanData {
     let (parent_span_id, parent_span_is_remote) = parent.unwrap_or_default();
     let mut described = described(operation, what, topic.as_ref(), peer);
     described.extend(attributes.into_iter().map(attribute));
-    let status = match error {
-        Some((code, message)) => {
-            described.push(KeyValue::new("error.type", code.as_str()));
-            Status::error(message)
+    let mut status = Status::Unset;
+    if let Some((code, message)) = error {
+        described.push(KeyValue::new("error.type", code.as_str()));
+        // What is the client's fault is no error of a server, as the conventions have it.
+        match is_ours(code) {
+            true => status = Status::error(message),
+            false => described.push(KeyValue::new("bugle.error.message", message)),
         }
-        None => Status::Unset,
-    };
+    }
     let mut span_links = SpanLinks::default();
     span_links.links = links.into_iter().map(|link| Link::with_context(remote(link))).collect();
     SpanData {
@@ -40,6 +43,14 @@ pub fn export_data(span: Span) -> SpanData {
         links: span_links,
         status,
         instrumentation_scope: scope(),
+    }
+}
+
+fn is_ours(code: Code) -> bool {
+    match code {
+        Code::Internal | Code::Unavailable | Code::DeadlineExceeded | Code::Unimplemented => true,
+        Code::InvalidArgument | Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition => false,
+        Code::PermissionDenied | Code::Unauthenticated | Code::ResourceExhausted | Code::Cancelled => false,
     }
 }
 
@@ -61,10 +72,11 @@ fn kind(operation: Operation) -> SpanKind {
 /// The operation and what it was done to: `publish orders`, `admin CreateTopic`.
 fn name(operation: Operation, topic: Option<&TopicName>, attributes: &[Attribute]) -> String {
     let method = attributes.iter().find_map(|(key, value)| match value {
-        Value::Text(method) if *key == "rpc.method" => method.rsplit('/').next(),
+        Value::Text(method) if *key == "rpc.method" && method != "_OTHER" => Some(method.as_str()),
         _ => None,
     });
-    match topic.map(TopicName::topic).or(method) {
+    let object = if operation == Operation::Admin { None } else { topic.map(TopicName::topic) };
+    match object.or(method) {
         Some(object) => format!("{} {object}", operation.name()),
         None => operation.name().to_owned(),
     }
@@ -82,8 +94,7 @@ fn described(
         KeyValue::new("messaging.operation.name", operation.name()),
     ];
     let kind = match operation {
-        Operation::Publish => Some("send"),
-        Operation::Deliver | Operation::Subscribe => Some("receive"),
+        Operation::Publish | Operation::Deliver => Some("send"),
         _ => None,
     };
     said.extend(kind.map(|kind| KeyValue::new("messaging.operation.type", kind)));
@@ -121,7 +132,6 @@ fn span_context(context: TraceContext, is_remote: bool) -> SpanContext {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Code;
 
     fn context() -> TraceContext {
         TraceContext::sampled(7, 8).unwrap()
@@ -156,16 +166,26 @@ mod tests {
             ("bugle.epoch", "5"),
             ("network.peer.address", "127.0.0.1"),
             ("error.type", "not_found"),
+            ("bugle.error.message", "no such thing"),
         ] {
             assert_eq!(value(&data, key).as_deref(), Some(expected), "{key}");
         }
-        assert_eq!(data.status, Status::error("no such thing"));
+        assert_eq!(data.status, Status::Unset);
+        let span = Span::new(Operation::Publish, None, context(), 1, 2).failed(Code::Internal, "a defect");
+        assert_eq!(export_data(span).status, Status::error("a defect"));
     }
 
     #[test]
     fn a_call_is_named_by_its_method() {
-        let span = Span::new(Operation::Admin, None, context(), 1, 2)
-            .with("rpc.method", Value::Text("bugle.v1.Admin/CreateTopic".to_owned()));
-        assert_eq!(export_data(span).name, "admin CreateTopic");
+        let span =
+            Span::new(Operation::Admin, None, context(), 1, 2).with_method("bugle.v1.Admin/CreateTopic");
+        assert_eq!(export_data(span.clone()).name, "admin CreateTopic");
+        let span = Span { topic: Some(TopicName::parse("", "orders").unwrap()), ..span };
+        let data = export_data(span);
+        assert_eq!(data.name, "admin CreateTopic");
+        assert_eq!(value(&data, "messaging.destination.name").as_deref(), Some("orders"));
+        assert_eq!(value(&data, "rpc.service").as_deref(), Some("bugle.v1.Admin"));
+        let unknown = Span::new(Operation::Refusal, None, context(), 1, 2).with_method("_OTHER");
+        assert_eq!(export_data(unknown).name, "refusal");
     }
 }

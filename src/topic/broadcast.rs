@@ -13,7 +13,7 @@ use super::fanout::{Channel, Fanout};
 use super::log::{Appended, Log, NoRoom, Past, Read, Run as LogRun};
 use super::position::Position;
 use super::progress::Progress;
-use super::readers::{Readers, Run};
+use super::readers::{Listed, Readers, Run};
 use super::start::{Found, Start};
 use super::trace::{FannedOut, Fanning};
 use crate::error::Result;
@@ -187,7 +187,7 @@ impl Broadcast {
 
     /// Up to so many readers, those furthest behind, each with the next sequence it wants, which is
     /// `None` for one that was cut; how many there are; and the sequence of the next message.
-    pub fn list(&self, most: usize) -> (Vec<(Option<u64>, Arc<Progress>)>, usize, u64) {
+    pub fn list(&self, most: usize) -> (Vec<Listed>, usize, u64) {
         let inner = lock(&self.inner);
         (inner.readers.list(most), inner.readers.len(), inner.log.next())
     }

@@ -48,6 +48,9 @@ enum Pass {
     Running { at: usize, again: bool },
 }
 
+/// A reader and its cursor, which is `None` once it was cut.
+pub type Listed = (Option<u64>, Arc<Progress>);
+
 /// What a part of a pass comes to.
 #[derive(Default)]
 pub struct Run {
@@ -144,7 +147,7 @@ impl Readers {
 
     /// Up to so many, those with the least cursors, in no order; each with its cursor, which is `None`
     /// for one that was cut.
-    pub fn list(&self, most: usize) -> Vec<(Option<u64>, Arc<Progress>)> {
+    pub fn list(&self, most: usize) -> Vec<Listed> {
         let mut places: Vec<_> = self.places.iter().map(|(place, it)| (it.cursor, place)).collect();
         if most < places.len() {
             places.select_nth_unstable(most);

@@ -78,6 +78,9 @@ impl fmt::Debug for TraceContext {
     }
 }
 
+/// What is to be done when a traced batch has been fanned out.
+pub type Tell = dyn Fn(&Traced, FannedOut) + Send + Sync;
+
 /// What is traced of a batch.
 pub struct Traced {
     /// The span of the batch's fan-out, whose children its deliveries are.
@@ -85,7 +88,7 @@ pub struct Traced {
     /// The messages that are traced, by their places in the batch and in order.
     pub created: Vec<Created>,
     /// Called once, when every reader that waited for the batch has been woken.
-    pub fanned_out: Box<dyn Fn(&Traced, FannedOut) + Send + Sync>,
+    pub fanned_out: Box<Tell>,
 }
 
 /// Neighbours in a batch that were made in one context.

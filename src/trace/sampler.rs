@@ -105,13 +105,7 @@ mod tests {
 
     #[test]
     fn whoever_sees_a_trace_decides_alike() {
-        let half = Sampling {
-            parent_based: false,
-            ratio: 0.5,
-            topic_floor: 0,
-            topic_cap: 10_000,
-            ..Sampling::default()
-        };
+        let half = Sampling { parent_based: false, ratio: 0.5, topic_floor: 0, topic_cap: 10_000 };
         let samplers = [Sampler::new(half).with_topics(), Sampler::new(half).with_topics()];
         let topic = TopicName::parse("", "t").unwrap();
         let decide =

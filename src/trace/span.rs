@@ -70,7 +70,8 @@ pub type Attribute = (&'static str, Value);
 
 /// As much of a text as a span may carry.
 pub fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(SPAN_TEXT_BYTES_MAX)]
+    let end = (0..=SPAN_TEXT_BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
 
 /// A finished span.
@@ -167,6 +168,14 @@ impl Span {
         self.with("bugle.epoch", Value::Count(first.epoch))
             .with("bugle.sequence.first", Value::Count(first.sequence))
             .with("bugle.sequence.last", Value::Count(last))
+    }
+
+    /// Adds which method was called, by its path without the first slash.
+    pub fn with_method(self, path: &str) -> Span {
+        let (service, method) = path.split_once('/').unwrap_or(("", path));
+        self.with("rpc.system", Value::Word("grpc"))
+            .with("rpc.service", Value::Text(cut(service).to_owned()))
+            .with("rpc.method", Value::Text(cut(method).to_owned()))
     }
 
     /// The same span of a client at this address.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use bugle::topic::{Batch, Retention, TraceContext, Traced};
+use bugle::topic::{Batch, FannedOut, Retention, TraceContext, Traced};
 use loom::thread;
 
 use super::{Worker, append, batch, channel, model, patient, wait};
@@ -33,7 +33,7 @@ fn the_end_of_a_traced_fan_out_is_told_once_whoever_wakes_the_readers() {
 /// A batch that counts how often its fan-out has ended.
 fn traced(told: &Arc<AtomicUsize>) -> Batch {
     let told = told.clone();
-    let fanned_out = Box::new(move |_| {
+    let fanned_out = Box::new(move |_: &Traced, _: FannedOut| {
         told.fetch_add(1, SeqCst);
     });
     let fan_out = TraceContext::sampled(1, 1).unwrap();

@@ -5,7 +5,7 @@ use hyper::body::Incoming;
 use tonic::codegen::Service;
 use tonic::{Response, Status};
 
-use super::administering::Administering;
+use super::administering::{Administering, Asked};
 use super::intake::Intake;
 use super::{Native, convert};
 use crate::api::reply::Answer;
@@ -20,8 +20,8 @@ use crate::proto::v1::{
 use crate::topic::{Namespace, TopicName};
 
 /// Answers a call of Admin.
-pub fn answer(native: Native, request: Request<Incoming>) -> Answer {
-    let (bytes_max, span) = (native.max_message_bytes, Administering::begin(&native, &request));
+pub fn answer(native: Native, mut request: Request<Incoming>) -> Answer {
+    let (bytes_max, span) = (native.max_message_bytes, Administering::begin(&native, &mut request));
     let request = request.map(|body| Intake::single(body, &native));
     let answer = AdminServer::new(native).max_decoding_message_size(bytes_max).call(request);
     Answer::Generated(Box::pin(Administering::around(span, async move { answer.await.map(readable) })))
@@ -35,11 +35,14 @@ impl Admin for Native {
         &self,
         request: tonic::Request<CreateNamespaceRequest>,
     ) -> Answered<WireNamespace> {
+        let asked = Asked::of(&request);
         let CreateNamespaceRequest { namespace } = request.into_inner();
         let WireNamespace { namespace, topics: _ } =
             namespace.ok_or_else(|| status(Error::field("namespace", "has to be given")))?;
         let name = named(&namespace).map_err(|error| status(error.under("namespace")))?;
+        asked.about_namespace(&name);
         self.broker.create_namespace(&name).map_err(status)?;
+        asked.has("created a namespace", &name);
         Ok(Response::new(WireNamespace { namespace: name.to_string(), topics: 0 }))
     }
 
@@ -47,9 +50,12 @@ impl Admin for Native {
         &self,
         request: tonic::Request<DeleteNamespaceRequest>,
     ) -> Answered<DeleteNamespaceResponse> {
+        let asked = Asked::of(&request);
         let DeleteNamespaceRequest { namespace } = request.into_inner();
         let name = named(&namespace).map_err(status)?;
+        asked.about_namespace(&name);
         self.broker.delete_namespace(&name).map_err(status)?;
+        asked.has("deleted a namespace and its topics", &name);
         Ok(Response::new(DeleteNamespaceResponse {}))
     }
 
@@ -68,37 +74,51 @@ impl Admin for Native {
     }
 
     async fn create_topic(&self, request: tonic::Request<CreateTopicRequest>) -> Answered<Topic> {
+        let asked = Asked::of(&request);
         let CreateTopicRequest { topic } = request.into_inner();
         let (name, change) = convert::topic_change(topic).map_err(status)?;
+        asked.about_topic(&name);
         let info = self.broker.create_topic(&name, change).await.map_err(status)?;
+        asked.has("created a topic", &name);
         Ok(Response::new(convert::topic(info)))
     }
 
     async fn get_topic(&self, request: tonic::Request<GetTopicRequest>) -> Answered<Topic> {
+        let asked = Asked::of(&request);
         let GetTopicRequest { namespace, topic } = request.into_inner();
         let name = TopicName::parse(&namespace, &topic).map_err(status)?;
+        asked.about_topic(&name);
         Ok(Response::new(convert::topic(self.broker.describe_topic(&name).map_err(status)?)))
     }
 
     async fn update_topic(&self, request: tonic::Request<UpdateTopicRequest>) -> Answered<Topic> {
+        let asked = Asked::of(&request);
         let UpdateTopicRequest { topic } = request.into_inner();
         let (name, change) = convert::topic_change(topic).map_err(status)?;
-        Ok(Response::new(convert::topic(self.broker.update_topic(&name, change).map_err(status)?)))
+        asked.about_topic(&name);
+        let info = self.broker.update_topic(&name, change).map_err(status)?;
+        asked.has("changed what a topic keeps", &name);
+        Ok(Response::new(convert::topic(info)))
     }
 
     async fn delete_topic(
         &self,
         request: tonic::Request<DeleteTopicRequest>,
     ) -> Answered<DeleteTopicResponse> {
+        let asked = Asked::of(&request);
         let DeleteTopicRequest { namespace, topic } = request.into_inner();
         let name = TopicName::parse(&namespace, &topic).map_err(status)?;
+        asked.about_topic(&name);
         self.broker.delete_topic(&name).map_err(status)?;
+        asked.has("deleted a topic", &name);
         Ok(Response::new(DeleteTopicResponse {}))
     }
 
     async fn list_topics(&self, request: tonic::Request<ListTopicsRequest>) -> Answered<ListTopicsResponse> {
+        let asked = Asked::of(&request);
         let ListTopicsRequest { namespace, prefix, page_size, page_token } = request.into_inner();
         let namespace = Namespace::parse(&namespace).map_err(status)?;
+        asked.about_namespace(&namespace);
         let most = convert::page_size(page_size);
         let found = self.broker.list_topics(&namespace, &prefix, &page_token, most).map_err(status)?;
         let next_page_token = next_page(&found, most, |info| info.name.topic().to_owned());

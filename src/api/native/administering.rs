@@ -1,36 +1,70 @@
-//! The span of a call that administers the bus, or looks at it.
+//! What is told of a call that administers the bus, or looks at it: its span, and a line in the log
+//! for each change, with who made it.
 
-use std::sync::Arc;
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 
 use http::{Request, Response};
 use tonic::Status;
 
 use super::{Caller, Native};
+use crate::api::Peer;
 use crate::api::status::own_code;
 use crate::store::unix_nanos;
-use crate::topic::TraceContext;
+use crate::topic::{Namespace, TopicName, TraceContext};
 use crate::trace::{Operation, Recorder, Span, Value};
 
 /// A call that is traced.
 pub struct Administering {
     recorder: Arc<Recorder>,
     caller: Caller,
-    method: String,
+    path: String,
+    subject: Subject,
     context: TraceContext,
     begun: u64,
 }
 
+/// What a call is about, which is known when its message has been read.
+#[derive(Debug, Clone, Default)]
+struct Subject(Arc<OnceLock<About>>);
+
+#[derive(Debug)]
+enum About {
+    Topic(TopicName),
+    Namespace(Namespace),
+}
+
 impl Administering {
     /// Decides whether a call is traced.
-    pub fn begin<B>(native: &Native, request: &Request<B>) -> Option<Administering> {
+    pub fn begin<B>(native: &Native, request: &mut Request<B>) -> Option<Administering> {
+        Administering::decide(native, request, |_| true)
+    }
+
+    /// The same for a call that only looks, as often as once a second: traced only where its caller's
+    /// trace is recorded.
+    pub fn look<B>(native: &Native, request: &mut Request<B>) -> Option<Administering> {
+        Administering::decide(native, request, Caller::is_sampled)
+    }
+
+    fn decide<B>(
+        native: &Native,
+        request: &mut Request<B>,
+        may: impl FnOnce(&Caller) -> bool,
+    ) -> Option<Administering> {
         let (recorder, begun) = (native.broker.recorder(), unix_nanos());
         if !recorder.is_exporting() {
             return None;
         }
         let caller = Caller::of(request);
+        if !may(&caller) {
+            return None;
+        }
         let context = recorder.begin(None, caller.context(), caller.is_sampled(), begun)?;
-        let method = request.uri().path().trim_start_matches('/').to_owned();
-        Some(Administering { recorder: recorder.clone(), caller, method, context, begun })
+        let (recorder, subject) = (recorder.clone(), Subject::default());
+        request.extensions_mut().insert(subject.clone());
+        let path = request.uri().path().trim_start_matches('/').to_owned();
+        Some(Administering { recorder, caller, path, subject, context, begun })
     }
 
     /// An answer, and the span of its call where it has one.
@@ -51,15 +85,56 @@ impl Administering {
         if !self.recorder.admits(self.context.trace_id, now) {
             return;
         }
-        let span = Span::new(Operation::Admin, None, self.context, self.begun, now)
+        let about = self.subject.0.get();
+        let topic = about.and_then(|about| match about {
+            About::Topic(name) => Some(name.clone()),
+            About::Namespace(_) => None,
+        });
+        let mut span = Span::new(Operation::Admin, topic, self.context, self.begun, now)
             .called_by(self.caller.context())
-            .with("rpc.method", Value::Text(self.method))
+            .with_method(&self.path)
             .with_peer(self.caller.address());
+        if let Some(About::Namespace(name)) = about {
+            span = span.with("bugle.namespace", Value::Text(name.to_string()));
+        }
         self.recorder.record(match Status::from_header_map(response.headers()) {
             Some(status) if status.code() != tonic::Code::Ok => {
                 span.failed(own_code(status.code()), status.message())
             }
             _ => span,
         });
+    }
+}
+
+/// A call as its handler sees it.
+pub struct Asked {
+    peer: Option<SocketAddr>,
+    subject: Option<Subject>,
+}
+
+impl Asked {
+    /// The call of this request.
+    pub fn of<T>(request: &tonic::Request<T>) -> Asked {
+        let extensions = request.extensions();
+        Asked { peer: extensions.get::<Peer>().map(Peer::address), subject: extensions.get().cloned() }
+    }
+
+    /// It is about this topic.
+    pub fn about_topic(&self, name: &TopicName) {
+        if let Some(subject) = &self.subject {
+            let _ = subject.0.set(About::Topic(name.clone()));
+        }
+    }
+
+    /// It is about this namespace.
+    pub fn about_namespace(&self, name: &Namespace) {
+        if let Some(subject) = &self.subject {
+            let _ = subject.0.set(About::Namespace(name.clone()));
+        }
+    }
+
+    /// It has changed something: the line that says so.
+    pub fn has(&self, done: &str, name: impl Display) {
+        tracing::info!(%name, peer = self.peer.map(tracing::field::display), "{done}");
     }
 }

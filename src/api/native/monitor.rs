@@ -5,7 +5,7 @@ use hyper::body::Incoming;
 use tonic::codegen::Service;
 use tonic::{Response, Status};
 
-use super::administering::Administering;
+use super::administering::{Administering, Asked};
 use super::intake::Intake;
 use super::{Native, convert, probe};
 use crate::api::reply::Answer;
@@ -21,8 +21,8 @@ use crate::store::unix_nanos;
 use crate::topic::TopicName;
 
 /// Answers a call of Monitor.
-pub fn answer(native: Native, request: Request<Incoming>) -> Answer {
-    let (bytes_max, span) = (native.max_message_bytes, Administering::begin(&native, &request));
+pub fn answer(native: Native, mut request: Request<Incoming>) -> Answer {
+    let (bytes_max, span) = (native.max_message_bytes, Administering::look(&native, &mut request));
     let request = request.map(|body| Intake::single(body, &native));
     let answer = MonitorServer::new(native).max_decoding_message_size(bytes_max).call(request);
     Answer::Generated(Box::pin(Administering::around(span, async move { answer.await.map(readable) })))
@@ -41,8 +41,10 @@ impl Monitor for Native {
         &self,
         request: tonic::Request<ListSubscriptionsRequest>,
     ) -> Answered<ListSubscriptionsResponse> {
+        let asked = Asked::of(&request);
         let ListSubscriptionsRequest { namespace, topic, page_size } = request.into_inner();
         let name = TopicName::parse(&namespace, &topic).map_err(status)?;
+        asked.about_topic(&name);
         let (listed, total) =
             self.broker.list_subscriptions(&name, convert::page_size(page_size)).map_err(status)?;
         let subscriptions = listed.into_iter().map(convert::subscription).collect();
@@ -60,10 +62,13 @@ impl Monitor for Native {
     }
 
     async fn update_logging(&self, request: tonic::Request<UpdateLoggingRequest>) -> Answered<Logging> {
+        let asked = Asked::of(&request);
         let UpdateLoggingRequest { logging } = request.into_inner();
         let missing = || status(Error::field("logging", "has to be given"));
         let Logging { filter } = logging.ok_or_else(missing)?;
         let own = self.logging().map_err(status)?;
+        // Before it is changed: afterwards the line may not pass any more.
+        asked.has("changes what is logged", &filter);
         own.set_filter(&filter).map_err(|error| status(error.under("logging")))?;
         Ok(Response::new(Logging { filter: own.filter() }))
     }
@@ -78,7 +83,6 @@ impl Native {
 
     fn server(&self) -> Server {
         let (state, budget) = (self.broker.metrics().state(), self.broker.budget());
-        let traffic = state.topics().iter().map(|topic| topic.counted()).sum();
         Server {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             start_time_unix_nano: state.started_unix_nanos(),
@@ -94,7 +98,7 @@ impl Native {
             subscriptions: self.broker.subscriptions() as u64,
             topics: self.broker.topics() as u64,
             namespaces: self.broker.namespaces() as u64,
-            traffic: Some(convert::traffic(traffic)),
+            traffic: Some(convert::traffic(state.total())),
             discontinuities: state.discontinuities().map(|(_, notices, _)| notices).sum(),
             stalls: state.stalls.get(),
             refusals: state.refusals().map(|(_, count)| count).sum(),

@@ -171,13 +171,13 @@ mod tests {
         model.ask(begin + SECOND);
         assert!(texts(&mut model, 100, 24, begin + 2 * SECOND)[0].contains("serving"), "it may answer yet");
         assert!(texts(&mut model, 100, 24, begin + 5 * SECOND)[0].contains("NO ANSWER for 4.0s"));
-        let error = Error::new(Code::Unavailable, "no server answers at http://x");
+        let error = Error::new(Code::Unavailable, "nobody answers at http://x");
         model.take(Err(error.clone()), begin + 6 * SECOND);
         model.ask(begin + 7 * SECOND);
         model.take(Err(error), begin + 8 * SECOND);
         let screen = texts(&mut model, 100, 24, begin + 9 * SECOND);
         assert!(screen[0].ends_with("NO ANSWER for 8.0s"), "{screen:#?}");
-        assert!(screen[5].starts_with("no server answers at http://x; trying again"), "{screen:#?}");
+        assert!(screen[5].starts_with("nobody answers at http://x; trying again"), "{screen:#?}");
         assert!(screen[7].starts_with("orders.0"), "{screen:#?}");
         let at = begin + 10 * SECOND;
         model.take(Ok(Answer { at, server: server(20), page: Answered::Topics(topics(at, 1)) }), at);

@@ -299,7 +299,10 @@ impl Ended {
     pub(super) fn end(self) {
         for (place, span) in self.spans {
             match &self.answer {
-                Ok(first) => span.accepted(first.epoch, first.sequence + place),
+                Ok(first) => {
+                    let sequence = first.sequence + place;
+                    span.accepted(first.epoch, sequence, sequence);
+                }
                 Err(error) => span.failed(error),
             }
         }

@@ -76,6 +76,11 @@ fn attribute(span: &SpanData, key: &str) -> Option<Value> {
     value
 }
 
+/// Where its messages stand: the epoch, the first sequence and the last.
+fn place(span: &SpanData) -> [Option<Value>; 3] {
+    ["bugle.epoch", "bugle.sequence.first", "bugle.sequence.last"].map(|key| attribute(span, key))
+}
+
 fn links(span: &SpanData) -> Vec<String> {
     span.links.iter().map(|link| traceparent(&link.span_context)).collect()
 }

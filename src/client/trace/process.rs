@@ -11,7 +11,7 @@ use opentelemetry::{Context, KeyValue};
 use uuid::Uuid;
 
 use super::send::creation_context;
-use super::{Spans, number};
+use super::{Spans, number, place};
 use crate::proto::v1 as wire;
 use crate::topic::Position;
 
@@ -70,8 +70,7 @@ impl Processing {
 
     fn describe(&self, span: &mut BoxedSpan, message: &wire::Message, position: Position) {
         self.spans.describe(span, OPERATION, &self.topic);
-        span.set_attribute(KeyValue::new("bugle.epoch", number(position.epoch)));
-        span.set_attribute(KeyValue::new("bugle.message.sequence", number(position.sequence)));
+        place(span, position.epoch, position.sequence, position.sequence);
         let bytes = number(message.payload.len() as u64);
         span.set_attribute(KeyValue::new("messaging.message.body.size", bytes));
         if let Ok(id) = Uuid::from_slice(&message.id) {

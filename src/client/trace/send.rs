@@ -6,7 +6,7 @@ use opentelemetry::global::BoxedSpan;
 use opentelemetry::trace::{Link, Span, SpanBuilder, SpanContext, SpanKind, Status, Tracer};
 use uuid::Uuid;
 
-use super::{Spans, number, traceparent};
+use super::{Spans, number, place, traceparent};
 use crate::error::{Code, Error};
 use crate::proto::v1 as wire;
 
@@ -87,11 +87,11 @@ impl SendSpan {
         self.span.is_recording()
     }
 
-    /// The server has accepted it there (of a batch: its first message).
-    pub(in crate::client) fn accepted(mut self, epoch: u64, sequence: u64) {
+    /// The server has accepted it there: from the first sequence to the last, which are the same where
+    /// it is one message.
+    pub(in crate::client) fn accepted(mut self, epoch: u64, first: u64, last: u64) {
         if self.span.is_recording() {
-            self.span.set_attribute(KeyValue::new("bugle.epoch", number(epoch)));
-            self.span.set_attribute(KeyValue::new("bugle.message.sequence", number(sequence)));
+            place(&mut self.span, epoch, first, last);
         }
         self.span.end();
     }

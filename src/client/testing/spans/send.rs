@@ -17,8 +17,7 @@ async fn a_message_is_sent_in_a_span_below_the_current_one_and_carries_its_conte
     assert_eq!((links(&span), &span.status), (vec![], &SpanStatus::Unset));
     assert_eq!(attribute(&span, "messaging.message.id"), Some(id.to_string().into()));
     assert_eq!(attribute(&span, "messaging.batch.message_count"), None);
-    assert_eq!(attribute(&span, "bugle.epoch"), Some(7.into()));
-    assert_eq!(attribute(&span, "bugle.message.sequence"), Some(1.into()));
+    assert_eq!(place(&span), [7, 1, 1].map(|number: i64| Some(number.into())));
     assert_eq!(traced.arrived()[0].traceparent, traceparent(&span.span_context));
     assert_eq!(traced.header(0, "traceparent"), traceparent(&span.span_context));
 }
@@ -32,6 +31,7 @@ async fn a_batch_is_one_span_with_links_to_the_contexts_its_messages_bring() {
     let [span] = traced.spans().try_into().unwrap();
     assert_says(&span, "send orders", SpanKind::Producer, traced.client.uri());
     assert_eq!(attribute(&span, "messaging.batch.message_count"), Some(202.into()));
+    assert_eq!(place(&span), [7, 1, 202].map(|number: i64| Some(number.into())));
     assert_eq!(attribute(&span, "messaging.message.id"), None);
     assert_eq!(links(&span).len(), 128);
     let arrived = traced.arrived();
@@ -102,12 +102,12 @@ async fn every_message_of_a_publisher_has_a_span_that_ends_before_its_receipt_is
     assert!(refused.await.is_err());
     let spans = traced.spans();
     let [sent, refused] = [&spans[..4], &spans[4..]];
-    for (place, span) in sent.iter().enumerate() {
+    for (at, span) in sent.iter().enumerate() {
         assert_says(span, "send orders", SpanKind::Producer, traced.client.uri());
-        assert_eq!(attribute(span, "bugle.message.sequence"), Some((place as i64 + 1).into()));
-        assert_eq!(attribute(span, "bugle.epoch"), Some(7.into()));
-        let carried = &traced.arrived()[place].traceparent;
-        assert_eq!(*carried, if place < 3 { traceparent(&span.span_context) } else { GIVEN.to_owned() });
+        let sequence = at as i64 + 1;
+        assert_eq!(place(span), [7, sequence, sequence].map(|number| Some(number.into())));
+        let carried = &traced.arrived()[at].traceparent;
+        assert_eq!(*carried, if at < 3 { traceparent(&span.span_context) } else { GIVEN.to_owned() });
     }
     assert!(sent[..3].iter().all(|span| span.parent_span_id == span_context(&application).span_id()));
     assert_eq!((sent[3].parent_span_id, links(&sent[3])), (SpanId::INVALID, vec![GIVEN.to_owned()]));
