@@ -31,6 +31,7 @@ pub use mistake::{Mistake, Mistakes, Origin};
 pub use signals::{Log, Metrics, Otlp, Traces};
 pub use standard::PREFIX as STANDARD_PREFIX;
 pub use table::{OPTIONS, Opt, option};
+pub use units::format_bytes;
 pub use value::{Field, Kind, Raw, Size, Value};
 
 use crate::limits;

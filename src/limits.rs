@@ -196,5 +196,6 @@ pub const SPANS_EXPORT_INTERVAL: Duration = Duration::from_secs(1);
 pub const TELEMETRY_END_MAX: Duration = Duration::from_secs(2);
 /// Connections at once to the endpoint for metrics and health: scrapers and probes are few.
 pub const METRICS_CONNECTIONS_MAX: usize = 64;
-/// From one request to that endpoint to the next, or the connection is closed.
-pub const METRICS_IDLE_MAX: Duration = Duration::from_secs(90);
+/// From the start of a connection to that endpoint to the end of its one answer: the longest that
+/// scrapers wait by default.
+pub const METRICS_CONNECTION_MAX: Duration = Duration::from_secs(10);

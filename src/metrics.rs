@@ -49,6 +49,7 @@ pub struct Metrics {
     durations: Durations,
     registry: prometheus::Registry,
     pushed: Option<Pushed>,
+    resource: Resource,
     /// Ends with the metrics.
     _provider: SdkMeterProvider,
 }
@@ -76,7 +77,8 @@ impl Metrics {
     pub fn new(readers: Readers, recorder: &Arc<Recorder>) -> Result<Arc<Metrics>> {
         let registry = prometheus::Registry::new();
         let pushed = readers.pushed.then(Pushed::default);
-        let mut builder = SdkMeterProvider::builder().with_resource(resource());
+        let who = identity();
+        let mut builder = SdkMeterProvider::builder().with_resource(who.clone());
         if readers.scraped {
             let exporter = opentelemetry_prometheus::exporter();
             let exporter = exporter.with_registry(registry.clone()).scope_info_enabled(false).build();
@@ -85,26 +87,39 @@ impl Metrics {
         if let Some(pushed) = pushed.clone() {
             builder = builder.with_reader(pushed);
         }
-        Ok(Metrics::build(builder.build(), registry, pushed, readers.topics, recorder))
+        Ok(Metrics::build(builder.build(), registry, pushed, who, readers.topics, recorder))
     }
 
     /// Metrics that nobody reads.
     pub fn unread(recorder: &Arc<Recorder>) -> Arc<Metrics> {
         let provider = SdkMeterProvider::builder().build();
-        Metrics::build(provider, prometheus::Registry::new(), None, 0, recorder)
+        Metrics::build(
+            provider,
+            prometheus::Registry::new(),
+            None,
+            Resource::builder_empty().build(),
+            0,
+            recorder,
+        )
     }
 
     fn build(
         provider: SdkMeterProvider,
         registry: prometheus::Registry,
         pushed: Option<Pushed>,
+        resource: Resource,
         topics: usize,
         recorder: &Arc<Recorder>,
     ) -> Arc<Metrics> {
         let (meter, state) = (provider.meter("bugle"), Arc::new(State::new(topics)));
         instruments::build(&meter, &state, recorder);
         let durations = instruments::durations(&meter);
-        Arc::new(Metrics { state, durations, registry, pushed, _provider: provider })
+        Arc::new(Metrics { state, durations, registry, pushed, resource, _provider: provider })
+    }
+
+    /// Who this server is, for its spans too: two names would be two servers.
+    pub fn resource(&self) -> &Resource {
+        &self.resource
     }
 
     /// The counters and gauges.
@@ -133,7 +148,7 @@ impl Metrics {
 
 /// Who this server is, for tracing and metrics alike: `OTEL_SERVICE_NAME` and
 /// `OTEL_RESOURCE_ATTRIBUTES`, and the name "bugle" where they do not say.
-pub fn resource() -> Resource {
+fn identity() -> Resource {
     const NAME: &str = "service.name";
     let own = [
         KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),

@@ -25,14 +25,14 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::api::{self, Api, Phase};
 use crate::broker::{self, Broker};
-use crate::config::Config;
+use crate::config::{Config, format_bytes};
 use crate::error::{Code, Error, Result};
 use crate::limits::LISTEN_BACKLOG;
 use crate::metrics::{Metrics, Readers};
 use crate::server::acceptor::Acceptor;
 use crate::server::connections::Connections;
 use crate::store::unix_nanos;
-use crate::telemetry::{Exporter, Logging, Signals};
+use crate::telemetry::{Exporter, Logging, Signals, Target};
 use crate::topic::Retention;
 use crate::trace::{Operation, Recorder, Sampling, Span, Value};
 
@@ -115,6 +115,7 @@ impl Server {
     /// Serves until `shutdown` is ready, then drains: see the module.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Drained> {
         let Server { listener, address, config, broker, phase, metrics, exporter, logging } = self;
+        let metrics_address = metrics.as_ref().map(|(_, address)| *address);
         let _endpoint = metrics.map(|(listener, _)| {
             let endpoint = endpoint::run(listener, broker.metrics().clone(), phase.subscribe());
             AbortOnDropHandle::new(tokio::spawn(endpoint))
@@ -122,6 +123,7 @@ impl Server {
         let api = Api::new(Arc::clone(&broker), phase.subscribe(), api_options(&config, logging))?;
         let connections = Connections::new(&config.limits, broker.metrics().state());
         let acceptor = Acceptor::new(&config, api, &connections);
+        say_that_it_serves(&config, address, metrics_address);
         tokio::select! {
             () = acceptor.run(&listener) => {}
             () = shutdown => {}
@@ -142,6 +144,21 @@ impl Server {
         }
         Ok(Drained { cut })
     }
+}
+
+/// What somebody who reads the log alone has to know of a server that began.
+fn say_that_it_serves(config: &Config, address: SocketAddr, metrics: Option<SocketAddr>) {
+    let signals = Signals::of(&config.otlp);
+    let pushed = |target: Option<&Target>| target.map(|it| format!("{} ({})", it.url, it.protocol()));
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        %address,
+        metrics = metrics.map(tracing::field::display),
+        otlp_traces = pushed(signals.traces()),
+        otlp_metrics = pushed(signals.metrics()),
+        memory_budget = format_bytes(config.memory_budget.0),
+        "serving"
+    );
 }
 
 async fn cut(connections: &Connections) -> usize {
@@ -180,13 +197,13 @@ fn observers(config: &Config) -> Result<(Arc<Recorder>, Arc<Metrics>)> {
         topic_floor: traces.topic_floor,
         topic_cap: traces.topic_cap,
     };
-    let recorder = match signals.has_traces() {
+    let recorder = match signals.traces().is_some() {
         true => Recorder::exporting(sampling, traces.spans_per_second),
         false => Recorder::off(),
     };
     let readers = Readers {
         scraped: config.metrics.listen.is_some(),
-        pushed: signals.has_metrics(),
+        pushed: signals.metrics().is_some(),
         topics: usize::try_from(config.metrics.topics).unwrap_or(usize::MAX),
     };
     let metrics = Metrics::new(readers, &recorder)?;

@@ -18,7 +18,7 @@ pub use exporter::Exporter;
 pub use logging::Logging;
 #[cfg(feature = "cli")]
 pub use logs::start;
-pub use otlp::Signals;
+pub use otlp::{Signals, Target};
 pub use priority::yield_to_everybody;
 
 pub use crate::trace::TRACE_TARGET;

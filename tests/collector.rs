@@ -44,6 +44,8 @@ struct Received {
 /// The receiver; ends when dropped.
 pub struct Collector {
     pub address: SocketAddr,
+    /// As the option has it.
+    pub protocol: &'static str,
     store: Store,
     _task: AbortOnDropHandle<()>,
 }
@@ -71,8 +73,13 @@ impl Store {
     }
 
     fn metrics(&self, request: ExportMetricsServiceRequest) {
-        let scopes = request.resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics);
-        self.received.lock().unwrap().metrics = scopes.flat_map(|scope| scope.metrics).collect();
+        let mut received = self.received.lock().unwrap();
+        received.metrics.clear();
+        for resource in request.resource_metrics {
+            received.resource = resource.resource.unwrap_or_default().attributes;
+            received.metrics.extend(resource.scope_metrics.into_iter().flat_map(|scope| scope.metrics));
+        }
+        drop(received);
         self.changed.send_modify(|count| *count += 1);
     }
 
@@ -124,20 +131,30 @@ impl Collector {
         let metrics = MetricsServiceServer::new(store.clone());
         let router = tonic::service::Routes::new(traces).add_service(metrics);
         let task = tokio::spawn(serve_grpc(listener, router));
-        Collector { address, store, _task: AbortOnDropHandle::new(task) }
+        Collector { address, protocol: "grpc", store, _task: AbortOnDropHandle::new(task) }
     }
 
     /// Takes OTLP over HTTP.
     pub async fn http() -> Collector {
-        let (store, listener) = (Store::new(false), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        Collector::start_http(Store::new(false)).await
+    }
+
+    /// Takes OTLP over HTTP and never answers.
+    pub async fn hanging_http() -> Collector {
+        Collector::start_http(Store::new(true)).await
+    }
+
+    async fn start_http(store: Store) -> Collector {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let task = tokio::spawn(serve_http(listener, store.clone()));
-        Collector { address, store, _task: AbortOnDropHandle::new(task) }
+        Collector { address, protocol: "http/protobuf", store, _task: AbortOnDropHandle::new(task) }
     }
 
     /// Has a server push its traces and metrics here; nothing is sampled but what its caller samples.
     pub fn configure(&self, config: &mut Config) {
         config.otlp.endpoint = format!("http://{}", self.address);
+        config.otlp.protocol = self.protocol;
         config.metrics.push_interval = std::time::Duration::from_secs(1);
         (config.traces.ratio, config.traces.topic_floor) = (0.0, 0);
     }
@@ -211,6 +228,9 @@ async fn serve_http(listener: TcpListener, store: Store) {
                     }
                     _ => 404,
                 };
+                if store.hangs {
+                    std::future::pending::<()>().await;
+                }
                 let response = http::Response::builder().status(status).body(Full::new(Bytes::new()));
                 Ok::<_, Infallible>(response.unwrap())
             }

@@ -146,25 +146,29 @@ fn the_standard_variables_come_between_the_file_and_those_of_the_bus() {
 }
 
 #[test]
-fn what_a_standard_variable_cannot_be_is_told_by_its_name() {
+fn what_a_standard_variable_cannot_be_is_told_by_its_name_and_passed_over() {
     for (name, value, advice) in [
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "one of auto, grpc, http/protobuf"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317", "a URL such as http://"),
-        ("OTEL_TRACES_EXPORTER", "zipkin", "one of otlp, none"),
-        ("OTEL_METRICS_EXPORTER", "console", "one of otlp, none, prometheus"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", "one of auto, grpc, http/protobuf"),
+        ("OTEL_TRACES_EXPORTER", "zipkin", "of otlp, none"),
+        ("OTEL_METRICS_EXPORTER", "console", "of otlp, none, prometheus"),
         ("OTEL_TRACES_SAMPLER", "jaeger_remote", "parentbased_traceidratio"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "1m", "a whole number of milliseconds"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "1", "a duration from 100ms"),
     ] {
-        let mistakes = load("", &[(name, value)], &[]).unwrap_err();
-        let lines: Vec<String> = mistakes.0.iter().map(ToString::to_string).collect();
+        let loaded = load("", &[(name, value)], &[]).unwrap();
+        let lines: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         assert_eq!(lines.len(), 1, "{lines:#?}");
         assert!(lines[0].starts_with(&format!("environment variable {name}: ")), "{}", lines[0]);
         assert!(lines[0].contains(value) && lines[0].contains(advice), "{}", lines[0]);
+        assert!(loaded.to_toml().contains(&format!("# Passed over: {}\n", lines[0])));
     }
     let sampler = [("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "2")];
-    let mistakes = load("", &sampler, &[]).unwrap_err();
-    assert_eq!(mistakes.0[0].origin, Origin::Variable("OTEL_TRACES_SAMPLER_ARG".to_owned()));
+    let loaded = load("", &sampler, &[]).unwrap();
+    assert_eq!(loaded.warnings[0].origin, Origin::Variable("OTEL_TRACES_SAMPLER_ARG".to_owned()));
+    // The same in a variable that speaks to the bus alone is a mistake.
+    load("", &[("BUGLE_TRACES_RATIO", "2")], &[]).unwrap_err();
 }
 
 #[test]

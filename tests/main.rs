@@ -9,6 +9,7 @@ mod client;
 mod collector;
 mod config;
 mod drain;
+mod exporting;
 mod farewell;
 mod feed;
 mod frames;

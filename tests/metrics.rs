@@ -249,6 +249,17 @@ async fn probes_are_told_whether_the_server_lives_and_whether_it_takes_work() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_connects_and_says_nothing_does_not_keep_others_from_asking() {
+    let scraped = Scraped::start().await;
+    let mut silent = Vec::new();
+    for _ in 0..bugle::limits::METRICS_CONNECTIONS_MAX {
+        silent.push(TcpStream::connect(scraped.address).await.unwrap());
+    }
+    assert_eq!(get(scraped.address, "GET", "/healthz").await.0, 200);
+    assert_eq!(soon(silent[0].read(&mut [0; 1])).await.unwrap_or(0), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_port_that_is_taken_is_told_with_the_way_out() {
     let scraped = Scraped::start().await;
     let mut config = crate::support::config();

@@ -157,13 +157,14 @@ impl Process {
             .unwrap_or_else(|_| panic!("{line:?}: {}", self.rest()))
     }
 
-    /// Reads its log until a line contains the text.
-    pub fn logs(&mut self, text: &str) {
+    /// Reads its log until a line contains the text, and gives that one.
+    pub fn logs(&mut self, text: &str) -> String {
         let mut line = String::new();
         while !line.contains(text) {
             line.clear();
             assert!(self.stderr.read_line(&mut line).unwrap() > 0, "it ended without logging {text:?}");
         }
+        line
     }
 
     /// Sends it a signal.

@@ -1,12 +1,11 @@
-//! Traces as a receiver of OTLP sees them: which spans there are, how they hang together, and that
-//! a receiver in trouble changes nothing for clients.
+//! Traces as a receiver of OTLP sees them: which spans there are, and how they hang together.
 
 use bugle::proto::v1::{Message, PublishRequest};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use tonic::Request;
 
-use crate::bus::{Bus, EARLIEST, LATEST, batch, message, number, numbers};
+use crate::bus::{Bus, EARLIEST, LATEST, batch, message};
 use crate::collector::{Collector, attribute, named};
 use crate::support::soon;
 
@@ -23,7 +22,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// A request of a caller whose trace is recorded.
-fn traced(request: PublishRequest) -> Request<PublishRequest> {
+pub fn traced(request: PublishRequest) -> Request<PublishRequest> {
     let mut request = Request::new(request);
     let traceparent = format!("00-{TRACE}-{CALLER}-01");
     request.metadata_mut().insert("traceparent", traceparent.parse().unwrap());
@@ -247,70 +246,6 @@ async fn the_context_of_a_stream_is_not_that_of_its_messages() {
     assert_eq!(carried, [String::new(), context(9, true)]);
     let spans = collector.spans("publish t", 1).await;
     assert_eq!(hex(&named(&spans, "publish t")[0].parent_span_id), format!("{:016x}", 9));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn otlp_goes_over_http_too_and_metrics_are_pushed() {
-    let collector = Collector::http().await;
-    let bus = Bus::with(|config| {
-        collector.configure(config);
-        config.otlp.protocol = "http/protobuf";
-    })
-    .await;
-    soon(bus.client().publish(traced(batch("t", ["x"])))).await.unwrap();
-    collector.spans("publish t", 1).await;
-    let metric = collector.metric("bugle.published.messages").await;
-    assert_eq!(metric.unit, "{message}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_last_spans_are_sent_when_the_server_ends() {
-    let collector = Collector::grpc().await;
-    let mut bus = bus(&collector).await;
-    soon(bus.client().publish(traced(batch("t", ["x"])))).await.unwrap();
-    bus.server.stop();
-    bus.server.ended().await;
-    let spans = collector.spans("drain", 1).await;
-    assert_eq!(named(&spans, "publish t").len(), 1);
-}
-
-/// Publishes traced messages to a subscriber while a collector is in trouble: all arrive.
-async fn goes_on(bus: &Bus) {
-    let mut feed = bus.subscribe("t", LATEST).await;
-    for n in 0..50 {
-        let request = batch("t", numbers(n * 20..(n + 1) * 20));
-        soon(bus.client().publish(traced(request))).await.unwrap();
-    }
-    let heard: Vec<_> = feed.take(1000).await.iter().map(number).collect();
-    assert!(heard.into_iter().eq(0..1000));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_receiver_that_hangs_changes_nothing_for_clients() {
-    let collector = Collector::hanging().await;
-    let mut bus = bus(&collector).await;
-    soon(bus.client().publish(traced(batch("first", ["x"])))).await.unwrap();
-    collector.anything().await;
-    goes_on(&bus).await;
-    bus.server.stop();
-    assert_eq!(bus.server.ended().await.cut, 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_receiver_that_dies_changes_nothing_for_clients_and_what_is_dropped_is_counted() {
-    let collector = Collector::grpc().await;
-    let bus = bus(&collector).await;
-    soon(bus.client().publish(traced(batch("first", ["x"])))).await.unwrap();
-    collector.spans("publish first", 1).await;
-    drop(collector);
-    goes_on(&bus).await;
-    let counts = bus.broker.recorder().counts();
-    let dropped = async {
-        while counts.dropped() == 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    soon(dropped).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -135,6 +135,9 @@ async fn serve(sources: Sources, loaded: Loaded) -> Result<()> {
     if !loaded.unknown_variables.is_empty() {
         tracing::warn!(variables = ?loaded.unknown_variables, "these environment variables are no options");
     }
+    for warning in &loaded.warnings {
+        tracing::warn!(%warning, "this variable is passed over");
+    }
     let config = loaded.config.clone();
     refuse_huge_pages();
     let files = raise_file_limit();

@@ -59,10 +59,11 @@ impl Sources {
         environment.sort();
         for meaning in standard::meanings(&environment) {
             let origin = Origin::Variable(meaning.variable.to_owned());
-            match meaning.value {
-                Ok(raw) => loading.value(meaning.key, &raw, origin),
-                Err((value, problem)) => loading.mistake(origin, format!("{value:?}"), problem),
-            }
+            let outcome = match meaning.value {
+                Ok(raw) => loading.set(meaning.key, &raw, origin),
+                Err((value, problem)) => Err(Mistake { origin, key: format!("{value:?}"), problem }),
+            };
+            loading.warnings.extend(outcome.err());
         }
         for (name, value) in environment {
             loading.variable(name, value);
@@ -79,6 +80,7 @@ struct Loading {
     config: Config,
     origins: HashMap<&'static str, Origin>,
     unknown_variables: Vec<String>,
+    warnings: Vec<Mistake>,
     mistakes: Vec<Mistake>,
 }
 
@@ -121,7 +123,7 @@ impl Loading {
                     if OPTIONS.iter().any(|option| option.key.starts_with(&prefix)) {
                         self.section(&prefix, inner, place);
                     } else {
-                        self.unknown(&key, origin);
+                        self.mistakes.push(unknown(&key, origin));
                     }
                 }
                 value => match raw(value) {
@@ -130,7 +132,7 @@ impl Loading {
                         Some(option) => {
                             self.mistake(origin, key, format!("has to be {}", option.kind));
                         }
-                        None => self.unknown(&key, origin),
+                        None => self.mistakes.push(unknown(&key, origin)),
                     },
                 },
             }
@@ -157,22 +159,20 @@ impl Loading {
     }
 
     fn value(&mut self, key: &str, raw: &Raw, origin: Origin) {
-        let Some(option) = option(key) else { return self.unknown(key, origin) };
+        let outcome = self.set(key, raw, origin);
+        self.mistakes.extend(outcome.err());
+    }
+
+    fn set(&mut self, key: &str, raw: &Raw, origin: Origin) -> Result<(), Mistake> {
+        let Some(option) = option(key) else { return Err(unknown(key, origin)) };
         match option.kind.parse(raw) {
             Ok(value) => {
                 (option.put)(&mut self.config, value);
                 self.origins.insert(option.key, origin);
+                Ok(())
             }
-            Err(problem) => self.mistake(origin, format!("{key} = {raw}"), problem),
+            Err(problem) => Err(Mistake { origin, key: format!("{key} = {raw}"), problem }),
         }
-    }
-
-    fn unknown(&mut self, key: &str, origin: Origin) {
-        let problem = match nearest(key, OPTIONS.iter().map(|option| option.key)) {
-            Some(meant) => format!("is no option; did you mean {meant}?"),
-            None => "is no option; `bugle serve --check` prints all there are".to_owned(),
-        };
-        self.mistake(origin, key.to_owned(), problem);
     }
 
     fn mistake(&mut self, origin: Origin, key: String, problem: String) {
@@ -189,9 +189,17 @@ impl Loading {
         if !self.mistakes.is_empty() {
             return Err(Mistakes(self.mistakes));
         }
-        let Loading { config, origins, unknown_variables, .. } = self;
-        Ok(Loaded { config, unknown_variables, origins })
+        let Loading { config, origins, unknown_variables, warnings, .. } = self;
+        Ok(Loaded { config, unknown_variables, warnings, origins })
     }
+}
+
+fn unknown(key: &str, origin: Origin) -> Mistake {
+    let problem = match nearest(key, OPTIONS.iter().map(|option| option.key)) {
+        Some(meant) => format!("is no option; did you mean {meant}?"),
+        None => "is no option; `bugle serve --check` prints all there are".to_owned(),
+    };
+    Mistake { origin, key: key.to_owned(), problem }
 }
 
 /// A scalar or a list of strings, as text; `None` for what no option can be.

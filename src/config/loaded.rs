@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::config::Config;
-use crate::config::mistake::Origin;
+use crate::config::mistake::{Mistake, Origin};
 use crate::config::table::OPTIONS;
 
 /// A configuration and where its values came from.
@@ -15,6 +15,9 @@ pub struct Loaded {
     /// Variables that begin with `BUGLE_` and are no option: to be warned of, not refused, because
     /// a Kubernetes service named "bugle" makes some in every pod.
     pub unknown_variables: Vec<String>,
+    /// What standard variables say that cannot be used here and was passed over: they may be there for
+    /// every program of a deployment.
+    pub warnings: Vec<Mistake>,
     pub(super) origins: HashMap<&'static str, Origin>,
 }
 
@@ -28,6 +31,9 @@ impl Loaded {
     /// documentation, with what it accepts and where its value came from.
     pub fn to_toml(&self) -> String {
         let mut text = String::from("# The configuration in effect, as a configuration file.\n");
+        for warning in &self.warnings {
+            text.push_str(&format!("# Passed over: {warning}\n"));
+        }
         let mut section = "";
         for option in OPTIONS {
             let (of, name) = option.key.split_once('.').unwrap_or(("", option.key));

@@ -32,6 +32,10 @@ pub struct Otlp {
     pub metrics_endpoint: String,
     /// `auto`, `grpc` or `http/protobuf`.
     pub protocol: &'static str,
+    /// The same for traces alone; `auto` leaves it to `protocol`.
+    pub traces_protocol: &'static str,
+    /// The same for metrics alone; `auto` leaves it to `protocol`.
+    pub metrics_protocol: &'static str,
     /// Whether traces are pushed, if there is an endpoint.
     pub traces: bool,
     /// Whether metrics are pushed, if there is an endpoint.
@@ -41,7 +45,7 @@ pub struct Otlp {
 /// The section `traces`.
 #[derive(Debug, Clone)]
 pub struct Traces {
-    /// The part of the messages without a parent that begin a trace.
+    /// The part of the calls without a parent that begin a trace.
     pub ratio: f64,
     /// Whether a parent decides for its children.
     pub parent_based: bool,
@@ -79,6 +83,8 @@ impl Default for Otlp {
             traces_endpoint: String::new(),
             metrics_endpoint: String::new(),
             protocol: "auto",
+            traces_protocol: "auto",
+            metrics_protocol: "auto",
             traces: true,
             metrics: true,
         }

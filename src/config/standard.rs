@@ -1,10 +1,13 @@
 //! The environment variables that OpenTelemetry has standardized, as options of this bus.
 //!
 //! They say what every program of a deployment should do, so they come before the `BUGLE_`
-//! variables, which speak to this one alone. An empty value counts as unset. Those that are not
-//! here are left alone: headers, time limits and resource attributes are read by the exporter.
+//! variables, which speak to this one alone. An empty value counts as unset, and one that cannot be
+//! used is warned of and passed over, as the specification has it: it may well be meant for others.
+//! Those that are not here are left alone: headers, time limits and resource attributes are read by
+//! the exporter.
 
 use crate::config::value::Raw;
+use crate::limits::TOPIC_TRACES_MAX;
 
 /// What all of them begin with.
 pub const PREFIX: &str = "OTEL_";
@@ -16,16 +19,18 @@ pub struct Meaning {
     pub variable: &'static str,
     /// The option.
     pub key: &'static str,
-    /// Its value; an error is the variable's value, and what is wrong with it.
+    /// Its value; an error is the variable's value, and what is wrong with it, which is to be warned of.
     pub value: Result<Raw, (String, String)>,
 }
 
 /// Variables whose value is the value of an option.
-const SAME: [(&str, &str); 4] = [
+const SAME: [(&str, &str); 6] = [
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "otlp.endpoint"),
     ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "otlp.traces_endpoint"),
     ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "otlp.metrics_endpoint"),
     ("OTEL_EXPORTER_OTLP_PROTOCOL", "otlp.protocol"),
+    ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "otlp.traces_protocol"),
+    ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "otlp.metrics_protocol"),
 ];
 
 /// What the standard variables of this environment say, in the order in which it counts.
@@ -42,11 +47,13 @@ pub fn meanings(environment: &[(String, String)]) -> Vec<Meaning> {
         }
     }
     if let Some(text) = value("OTEL_TRACES_EXPORTER") {
-        say("OTEL_TRACES_EXPORTER", "otlp.traces", exporters(text, &[]));
+        exporters(text, &[]).into_iter().for_each(|raw| say("OTEL_TRACES_EXPORTER", "otlp.traces", raw));
     }
     if let Some(text) = value("OTEL_METRICS_EXPORTER") {
         // A scraper asks for them, at metrics.listen, so they are not pushed.
-        say("OTEL_METRICS_EXPORTER", "otlp.metrics", exporters(text, &["prometheus"]));
+        exporters(text, &["prometheus"])
+            .into_iter()
+            .for_each(|raw| say("OTEL_METRICS_EXPORTER", "otlp.metrics", raw));
     }
     if let Some(text) = value("OTEL_TRACES_SAMPLER") {
         match sampler(text, value("OTEL_TRACES_SAMPLER_ARG")) {
@@ -71,17 +78,16 @@ fn switch(on: bool) -> Raw {
     Raw::Text(on.to_string())
 }
 
-/// Whether this list of exporters has the one that pushes.
-fn exporters(text: &str, others: &[&str]) -> Result<Raw, (String, String)> {
+/// Whether this list of exporters has the one that pushes; and what of it is not known here.
+fn exporters(text: &str, others: &[&str]) -> Vec<Result<Raw, (String, String)>> {
     let names: Vec<&str> = text.split(',').map(str::trim).collect();
     let is_known = |name: &&str| matches!(*name, "otlp" | "none") || others.contains(name);
-    match names.iter().find(|name| !is_known(name)) {
-        None => Ok(switch(names.contains(&"otlp"))),
-        Some(_) => {
-            let known: Vec<&str> = ["otlp", "none"].into_iter().chain(others.iter().copied()).collect();
-            Err((text.to_owned(), format!("has to be one of {}", known.join(", "))))
-        }
+    let mut said = vec![Ok(switch(names.contains(&"otlp")))];
+    if !names.iter().all(is_known) {
+        let known: Vec<&str> = ["otlp", "none"].into_iter().chain(others.iter().copied()).collect();
+        said.push(Err((text.to_owned(), format!("has to be of {}", known.join(", ")))));
     }
+    said
 }
 
 type Options = Vec<(&'static str, &'static str, Raw)>;
@@ -108,10 +114,9 @@ fn sampler(name: &str, argument: Option<&str>) -> Result<Options, String> {
         (variable, "traces.ratio", Raw::Text(ratio.to_owned())),
         (SAMPLER, "traces.parent_based", switch(is_parent_based)),
     ];
-    if root == "always_off" {
-        // Otherwise a trace a second of each topic would be begun all the same.
-        options.push((SAMPLER, "traces.topic_floor", Raw::Text("0".to_owned())));
-    }
+    // These samplers know of no topics: their part of all, neither more of quiet ones nor less of busy ones.
+    let without = [("traces.topic_floor", 0), ("traces.topic_cap", TOPIC_TRACES_MAX)];
+    options.extend(without.map(|(key, count)| (SAMPLER, key, Raw::Text(count.to_string()))));
     Ok(options)
 }
 
@@ -144,14 +149,17 @@ mod tests {
             ("traceidratio", "0.25", "0.25", "false"),
             ("traceidratio", "", "1", "false"),
             ("parentbased_traceidratio", "0.25", "0.25", "true"),
+            ("parentbased_always_off", "0.25", "0", "true"),
         ] {
             let found = options(&[("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", argument)]);
-            let expected = [("traces.ratio", ratio), ("traces.parent_based", is_parent_based)];
+            let expected = [
+                ("traces.ratio", ratio),
+                ("traces.parent_based", is_parent_based),
+                ("traces.topic_floor", "0"),
+                ("traces.topic_cap", "1000000"),
+            ];
             assert_eq!(found, expected.map(|(key, text)| (key, text.to_owned())), "{name} {argument}");
         }
-        let off = options(&[("OTEL_TRACES_SAMPLER", "parentbased_always_off")]);
-        let expected = [("traces.ratio", "0"), ("traces.parent_based", "true"), ("traces.topic_floor", "0")];
-        assert_eq!(off, expected.map(|(key, text)| (key, text.to_owned())));
         assert_eq!(options(&[("OTEL_TRACES_SAMPLER_ARG", "0.5")]), [], "an argument of nothing");
     }
 
@@ -174,6 +182,9 @@ mod tests {
             let found = options(&[("OTEL_METRICS_EXPORTER", list)]);
             assert_eq!(found, [("otlp.metrics", pushes.to_owned())], "{list}");
         }
+        let found = options(&[("OTEL_TRACES_EXPORTER", "console,otlp")]);
+        assert_eq!(found[0], ("otlp.traces", "true".to_owned()));
+        assert!(found[1].1.contains("has to be of otlp, none"), "{found:?}");
     }
 
     #[test]

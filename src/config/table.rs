@@ -57,6 +57,8 @@ macro_rules! join {
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const TIB: u64 = 1024 * 1024 * MIB;
+/// How OTLP is spoken.
+const PROTOCOLS: &[&str] = &["auto", "grpc", "http/protobuf"];
 /// HTTP/2 allows no larger flow-control window.
 const WINDOW_MAX: u64 = (1 << 31) - 1;
 /// HTTP/2 allows no smaller one by default, and smaller ones only slow things down.
@@ -141,16 +143,21 @@ options! {
         "Where traces are pushed to instead, with nothing appended. Empty leaves it to otlp.endpoint.";
     otlp.metrics_endpoint: Kind::Url,
         "Where metrics are pushed to instead, with nothing appended. Empty leaves it to otlp.endpoint.";
-    otlp.protocol: Kind::Choice(&["auto", "grpc", "http/protobuf"]),
-        "How it is pushed; auto is grpc.";
+    otlp.protocol: Kind::Choice(PROTOCOLS),
+        "How it is pushed. auto is http/protobuf where the URL has the port 4318 or a path of it \
+         (/v1/traces, /v1/metrics), and grpc elsewhere.";
+    otlp.traces_protocol: Kind::Choice(PROTOCOLS),
+        "How traces are pushed instead; auto leaves it to otlp.protocol.";
+    otlp.metrics_protocol: Kind::Choice(PROTOCOLS),
+        "How metrics are pushed instead; auto leaves it to otlp.protocol.";
     otlp.traces: Kind::Switch,
         "Whether traces are pushed, where there is an endpoint.";
     otlp.metrics: Kind::Switch,
         "Whether metrics are pushed, where there is an endpoint.";
     traces.ratio: Kind::Ratio,
-        "The part of the messages that come without a trace which begin one.";
+        "The part of the requests that come without a trace which begin one.";
     traces.parent_based: Kind::Switch,
-        "Whether a message that comes with a trace is traced exactly when its publisher is.";
+        "Whether what comes with a trace is traced exactly when its caller is.";
     traces.topic_floor: Kind::Count(0, limits::TOPIC_TRACES_MAX),
         "Traces a second of each topic that are begun whatever the ratio says, so that a quiet topic \
          is seen too.";
@@ -158,7 +165,8 @@ options! {
         "Most traces a second of each topic that are begun without a parent, so that a busy topic \
          does not crowd out the others.";
     traces.spans_per_second: Kind::Count(0, limits::SPANS_PER_SECOND_MAX),
-        "Most spans a second that are recorded; more are counted and dropped.";
+        "Most spans a second that are recorded of requests and deliveries; more are counted and dropped. \
+         Probes and the few spans of trouble come beside them.";
     log.level: Kind::Filter,
         "What is logged: of Bugle's own lines those of this level and all before it (error, warn, \
          info, debug, trace); of the libraries below only warnings. It can be changed while the \

@@ -2,6 +2,7 @@
 //! `/healthz` (the process lives) and `/readyz` (it takes work).
 //!
 //! It goes on while the server drains, so that the drain can be watched, and ends with the server.
+//! One request a connection, each with little time: nobody can keep others from asking for long.
 //! Reading the metrics is work for a thread beside those that serve the bus.
 
 use std::convert::Infallible;
@@ -15,14 +16,14 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::api::Phase;
 use crate::error::{Code, Error, Result};
-use crate::limits::{ACCEPT_BACKOFF_MAX, METRICS_CONNECTIONS_MAX, METRICS_IDLE_MAX};
+use crate::limits::{ACCEPT_BACKOFF_MAX, METRICS_CONNECTION_MAX, METRICS_CONNECTIONS_MAX};
 use crate::metrics::Metrics;
 
 /// What the endpoint answers from.
@@ -75,10 +76,11 @@ async fn serve(stream: TcpStream, shown: Shown) {
         let shown = shown.clone();
         async move { Ok::<_, Infallible>(shown.answer(&request).await) }
     });
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(METRICS_IDLE_MAX);
-    if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
-        tracing::debug!(%error, "a connection for metrics ended");
+    let connection = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
+    match tokio::time::timeout(METRICS_CONNECTION_MAX, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a connection for metrics ended"),
+        Err(_) => tracing::debug!("a connection for metrics took too long"),
     }
 }
 

@@ -48,7 +48,7 @@ impl Exporter {
         };
         let (end, (done, ended)) = (push.end.clone(), oneshot::channel());
         let (signals, push) = (Arc::new(signals), Arc::new(push));
-        if signals.has_traces() {
+        if signals.traces().is_some() {
             let (push, signals) = (push.clone(), signals.clone());
             start("bugle-spans", move |runtime, built| {
                 yield_to_everybody();
@@ -109,8 +109,9 @@ const LAST_MAX: Duration = Duration::from_millis(TELEMETRY_END_MAX.as_millis() a
 impl Push {
     /// The first thread: spans as they come.
     async fn spans(&self, signals: &Signals, built: Built) {
-        let Some(exporter) = make(otlp::spans(signals), &built) else { return };
-        let (waiting, mut link) = (self.recorder.waiting().clone(), Link::new("spans"));
+        let made = otlp::spans(signals, self.metrics.resource());
+        let (Some(exporter), Some(target)) = (make(made, &built), signals.traces()) else { return };
+        let (waiting, mut link) = (self.recorder.waiting().clone(), Link::new("spans", target));
         let work = async {
             loop {
                 tokio::select! {
@@ -127,24 +128,24 @@ impl Push {
     /// The second thread: metrics, spans that are too many for the first one, and what is left at
     /// the end of both.
     async fn rest(&self, signals: &Signals, built: Built) {
-        let exporters = otlp::spans(signals).and_then(|spans| Ok(Some((spans, otlp::metrics(signals)?))));
+        let spans = otlp::spans(signals, self.metrics.resource());
+        let exporters = spans.and_then(|spans| Ok(Some((spans, otlp::metrics(signals)?))));
         let Some((spans, metrics)) = make(exporters, &built) else { return };
         tokio::join!(
             async {
-                if let Some(exporter) = spans {
-                    self.help(&exporter).await;
+                if let (Some(exporter), Some(target)) = (spans, signals.traces()) {
+                    self.help(&exporter, Link::new("spans", target)).await;
                 }
             },
             async {
-                if let Some(exporter) = metrics {
-                    self.metrics(&exporter).await;
+                if let (Some(exporter), Some(target)) = (metrics, signals.metrics()) {
+                    self.metrics(&exporter, Link::new("metrics", target)).await;
                 }
             },
         );
     }
 
-    async fn help(&self, exporter: &SpanExporter) {
-        let mut link = Link::new("spans");
+    async fn help(&self, exporter: &SpanExporter, mut link: Link) {
         let work = async {
             loop {
                 tokio::time::sleep(SPANS_EXPORT_INTERVAL).await;
@@ -173,8 +174,7 @@ impl Push {
         }
     }
 
-    async fn metrics(&self, exporter: &MetricExporter) {
-        let mut link = Link::new("metrics");
+    async fn metrics(&self, exporter: &MetricExporter, mut link: Link) {
         let work = async {
             loop {
                 tokio::time::sleep(self.interval).await;

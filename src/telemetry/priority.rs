@@ -14,6 +14,7 @@ pub fn yield_to_everybody() {
         let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
         if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle) {
             tracing::debug!(?error, "a thread keeps its scheduling policy");
+            yield_to_the_bus();
         }
     }
 }
