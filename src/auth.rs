@@ -1,14 +1,44 @@
-//! Who is calling.
+//! Who calls, and what they may do.
 //!
-//! The listener puts a [`Principal`] into the extensions of every request; what a principal may do
-//! is decided in `api`, before the broker is called. Today connections carry no identity, so there
-//! is one principal and nothing to decide.
+//! A credential (an API key, a JWT, a certificate, a token that Bugle minted) proves an [`Identity`];
+//! [`Access`] is the one door: it authenticates a call and decides whether it may go on. `api` asks it
+//! before the broker is called, so a program that embeds the broker needs none of this. Where
+//! authentication is off everybody is [`Principal::anonymous`] and may do everything.
 
-/// The caller of a request, as far as the connection proves it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Principal {
-    /// A connection without any proof of identity.
-    #[default]
-    Anonymous,
+mod access;
+mod identity;
+mod principal;
+
+pub use access::{Access, Presented, Resource};
+pub use identity::Identity;
+pub use principal::{Kind, Principal};
+
+/// What is done to a topic, a namespace or the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Action {
+    /// Publishing messages.
+    Publish,
+    /// Subscribing to messages, and seeing that their topic exists.
+    Subscribe,
+    /// Everything else: creating, changing and deleting, keys and tokens, the log.
+    Admin,
+}
+
+impl Action {
+    /// Every action, in the order of the declaration.
+    pub const ALL: [Action; 3] = [Action::Publish, Action::Subscribe, Action::Admin];
+
+    /// Its name, as policies have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Action::Publish => "publish",
+            Action::Subscribe => "subscribe",
+            Action::Admin => "admin",
+        }
+    }
+
+    /// The action of this name.
+    pub fn parse(name: &str) -> Option<Action> {
+        Action::ALL.into_iter().find(|action| action.as_str() == name)
+    }
 }

@@ -19,6 +19,8 @@ pub const CONTENT_TYPE_BYTES_MAX: usize = 512;
 pub const TRACEPARENT_BYTES_MAX: usize = 128;
 /// W3C asks carriers to keep at least 512 bytes of `tracestate`.
 pub const TRACESTATE_BYTES_MAX: usize = 512;
+/// Longest name of a principal, bytes: it is stored with every message that it publishes.
+pub const PRINCIPAL_BYTES_MAX: usize = 256;
 /// Most attributes of one message: they are headers, not a second payload.
 pub const ATTRIBUTES_MAX: usize = 64;
 /// Longest attribute name, bytes.
