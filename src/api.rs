@@ -4,6 +4,8 @@
 //! The list of methods comes from the descriptors, so what reflection lists is what can be called.
 //! The `server` calls it through hyper's `Service`; tests and embedders may use tower's.
 
+mod audit;
+mod authenticate;
 mod body;
 mod caller;
 mod frame;
@@ -14,6 +16,7 @@ mod peer;
 mod reflection;
 mod refusal;
 mod reply;
+mod rights;
 mod status;
 
 use std::collections::HashMap;
@@ -26,12 +29,15 @@ use hyper::body::Incoming;
 use tokio::sync::watch;
 use tonic::codegen::Service;
 
+pub use audit::AUDIT_TARGET;
 pub use body::Body;
 pub use health::Phase;
 pub use peer::{Asked, Peer};
 use reply::Answer;
 pub use reply::Reply;
+use rights::Rights;
 
+use crate::auth::Access;
 use crate::broker::Broker;
 use crate::error::Result;
 
@@ -40,6 +46,8 @@ use crate::error::Result;
 pub struct Options {
     /// Largest request, bytes.
     pub max_message_bytes: usize,
+    /// Who may do what.
+    pub access: Arc<Access>,
     /// The log of the process, where it is the server's to change.
     pub logging: Option<Arc<dyn Logging>>,
 }
@@ -54,7 +62,8 @@ pub trait Logging: Send + Sync {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { max_message_bytes: crate::limits::MESSAGE_BYTES_MAX, logging: None }
+        let access = Arc::new(Access::open());
+        Options { max_message_bytes: crate::limits::MESSAGE_BYTES_MAX, access, logging: None }
     }
 }
 
@@ -66,6 +75,7 @@ struct Inner {
     routes: HashMap<String, Route>,
     health: health::Service,
     reflection: reflection::Services,
+    rights: Rights,
     native: native::Native,
     observer: Arc<observe::Observer>,
 }
@@ -96,6 +106,17 @@ impl Route {
     }
 }
 
+impl Route {
+    /// Whether it answers only to those who say who they are: not health, which balancers ask for, and
+    /// reflection, which says what everybody can read in the contract.
+    fn wants_to_know(self) -> bool {
+        match self {
+            Route::Bus | Route::Admin | Route::Monitor => true,
+            Route::Health | Route::ReflectionV1 | Route::ReflectionV1Alpha => false,
+        }
+    }
+}
+
 impl Api {
     /// The services on this broker; health follows the phase. Fails only if the descriptors that
     /// are compiled in cannot be read.
@@ -104,24 +125,42 @@ impl Api {
             .into_iter()
             .filter_map(|(service, path)| Some((path, Route::of(&service)?)))
             .collect();
+        let rights = Rights::new(options.access.clone());
         Ok(Api(Arc::new(Inner {
             routes,
             health: health::service(phase),
             reflection: reflection::services()?,
             observer: Arc::new(observe::Observer::new(&broker)),
-            native: native::Native::new(broker, &options),
+            native: native::Native::new(broker, rights.clone(), &options),
+            rights,
         })))
     }
 
+    /// Ends, for ever, streams whose callers may not go on. The server runs it.
+    pub async fn watch_rights(&self) {
+        self.0.rights.watch().await;
+    }
+
     /// Answers one request. A request that cannot be served is answered too, so this never fails.
-    pub fn answer(&self, request: Request<Incoming>) -> Reply {
+    pub fn answer(&self, mut request: Request<Incoming>) -> Reply {
         let inner = &*self.0;
         let route = inner.routes.get(request.uri().path()).copied();
+        let identified = match route {
+            Some(route) if route.wants_to_know() => authenticate::identify(inner.rights.access(), &request),
+            _ => Ok(None),
+        };
+        if let Ok(Some(identity)) = &identified {
+            request.extensions_mut().insert(identity.clone());
+        }
         let call = observe::Call::new(&inner.observer, &request, route.is_some());
         let route = match refusal::check(&request, route.is_some()) {
             Ok(()) => route,
             Err(response) => return Reply::new(Answer::Ready(Some(*response)), call),
         };
+        if let Err(error) = identified {
+            inner.rights.unknown(request.extensions().get::<Peer>().map(Peer::address), &error);
+            return Reply::new(Answer::Ready(Some(status::status(error).into_http())), call);
+        }
         let answer = match route {
             Some(Route::Health) => Answer::Generated(inner.health.clone().call(request)),
             Some(Route::ReflectionV1) => Answer::Generated((inner.reflection.v1)(request)),

@@ -19,6 +19,10 @@ pub const CONTENT_TYPE_BYTES_MAX: usize = 512;
 pub const TRACEPARENT_BYTES_MAX: usize = 128;
 /// W3C asks carriers to keep at least 512 bytes of `tracestate`.
 pub const TRACESTATE_BYTES_MAX: usize = 512;
+/// How often streams are looked at whose caller's credential may have expired or been revoked.
+pub const STAYS_CHECKED_EVERY: Duration = Duration::from_secs(1);
+/// Refusals a second that the audit tells of: whoever is refused can ask as often as it likes.
+pub const AUDITED_REFUSALS_PER_SECOND_MAX: u64 = 100;
 /// Longest name of a principal, bytes: it is stored with every message that it publishes.
 pub const PRINCIPAL_BYTES_MAX: usize = 256;
 /// Most attributes of one message: they are headers, not a second payload.

@@ -122,6 +122,8 @@ impl Server {
         });
         let api = Api::new(Arc::clone(&broker), phase.subscribe(), api_options(&config, logging))?;
         let connections = Connections::new(&config.limits, broker.metrics().state());
+        let rights = api.clone();
+        let _rights = AbortOnDropHandle::new(tokio::spawn(async move { rights.watch_rights().await }));
         let acceptor = Acceptor::new(&config, api, &connections);
         say_that_it_serves(&config, address, metrics_address);
         tokio::select! {
@@ -229,7 +231,7 @@ fn broker_options(config: &Config) -> broker::Options {
 
 fn api_options(config: &Config, logging: Option<Logging>) -> api::Options {
     let logging = logging.map(|logging| Arc::new(logging) as Arc<dyn api::Logging>);
-    api::Options { max_message_bytes: config.limits.max_message_bytes.bytes(), logging }
+    api::Options { max_message_bytes: config.limits.max_message_bytes.bytes(), logging, ..Default::default() }
 }
 
 impl api::Logging for Logging {

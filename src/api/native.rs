@@ -22,8 +22,11 @@ use hyper::body::Incoming;
 
 use super::caller::Caller;
 use super::reply::Answer;
+use super::rights::Rights;
 use super::{Logging, Options};
+use crate::auth::{Action, Resource};
 use crate::broker::Broker;
+use crate::error::Result;
 pub use deliveries::Deliveries;
 pub use written::Written;
 
@@ -34,15 +37,22 @@ pub struct Native(Arc<Shared>);
 /// What all calls share.
 pub struct Shared {
     broker: Arc<Broker>,
+    rights: Rights,
     max_message_bytes: usize,
     logging: Option<Arc<dyn Logging>>,
 }
 
 impl Native {
     /// The services on this broker.
-    pub fn new(broker: Arc<Broker>, options: &Options) -> Native {
+    pub fn new(broker: Arc<Broker>, rights: Rights, options: &Options) -> Native {
         let (max_message_bytes, logging) = (options.max_message_bytes, options.logging.clone());
-        Native(Arc::new(Shared { broker, max_message_bytes, logging }))
+        Native(Arc::new(Shared { broker, rights, max_message_bytes, logging }))
+    }
+
+    /// Whether this caller may do this. Errors: UNAUTHENTICATED where what proved it has expired,
+    /// PERMISSION_DENIED otherwise.
+    fn may(&self, caller: &Caller, action: Action, resource: Resource<'_>) -> Result<()> {
+        self.rights.check(caller.identity(), caller.address(), action, resource)
     }
 
     /// Answers a call of Bus.

@@ -6,11 +6,14 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Context;
 
 use futures::task::AtomicWaker;
+
+use super::authenticate::Known;
+use crate::auth::Principal;
 
 /// A handle on a connection. A clone is a reference.
 #[derive(Clone)]
@@ -18,6 +21,8 @@ pub struct Peer(Arc<Line>);
 
 struct Line {
     address: SocketAddr,
+    certificate: OnceLock<Principal>,
+    known: Known,
     asked: AtomicU8,
     task: AtomicWaker,
 }
@@ -36,7 +41,28 @@ pub enum Asked {
 impl Peer {
     /// A handle for the connection from this address.
     pub fn new(address: SocketAddr) -> Self {
-        Peer(Arc::new(Line { address, asked: AtomicU8::new(Asked::Nothing as u8), task: AtomicWaker::new() }))
+        Peer(Arc::new(Line {
+            address,
+            certificate: OnceLock::new(),
+            known: Known::default(),
+            asked: AtomicU8::new(Asked::Nothing as u8),
+            task: AtomicWaker::new(),
+        }))
+    }
+
+    /// Its certificate has proved that it is this one.
+    pub fn has_proved(&self, principal: Principal) {
+        let _ = self.0.certificate.set(principal);
+    }
+
+    /// Whom its certificate names, if it has shown one.
+    pub fn certificate(&self) -> Option<&Principal> {
+        self.0.certificate.get()
+    }
+
+    /// What it has proved last with the credential of a call.
+    pub(super) fn known(&self) -> &Known {
+        &self.0.known
     }
 
     /// Where the connection comes from.

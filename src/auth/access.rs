@@ -1,5 +1,7 @@
 //! The one door: authenticates a call, and decides whether it may go on.
 
+use std::fmt;
+
 use super::{Action, Identity, Principal};
 use crate::error::Result;
 use crate::topic::{Namespace, TopicName};
@@ -20,8 +22,21 @@ pub enum Resource<'a> {
     Server,
     /// All topics of a namespace.
     Namespace(&'a Namespace),
+    /// Some topic of a namespace, whichever: to know that the namespace exists.
+    Within(&'a Namespace),
     /// One topic.
     Topic(&'a TopicName),
+}
+
+impl fmt::Display for Resource<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Resource::Server => f.write_str("server"),
+            Resource::Namespace(name) => write!(f, "{name}/*"),
+            Resource::Within(name) => write!(f, "{name}"),
+            Resource::Topic(name) => write!(f, "{name}"),
+        }
+    }
 }
 
 /// Who may do what on a server.

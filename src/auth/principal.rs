@@ -43,13 +43,14 @@ impl Kind {
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Principal {
     kind: Kind,
-    name: Arc<str>,
+    /// As it is written.
+    text: Arc<str>,
 }
 
 impl Principal {
     /// Whoever calls where authentication is off.
     pub fn anonymous() -> Principal {
-        Principal { kind: Kind::Anonymous, name: Arc::from("") }
+        Principal { kind: Kind::Anonymous, text: Arc::from(Kind::Anonymous.as_str()) }
     }
 
     /// The principal of this kind and name. Errors: a name that is empty, longer than
@@ -63,7 +64,7 @@ impl Principal {
             );
             return Err(Error::field("principal", description));
         }
-        Ok(Principal { kind, name: Arc::from(name) })
+        Ok(Principal { kind, text: format!("{}:{name}", kind.as_str()).into() })
     }
 
     /// The principal that is written so: `key:billing`, or `anonymous`.
@@ -87,9 +88,14 @@ impl Principal {
         self.kind
     }
 
-    /// Its name within its kind.
+    /// Its name within its kind; empty for nobody.
     pub fn name(&self) -> &str {
-        &self.name
+        self.text.split_once(':').map_or("", |(_, name)| name)
+    }
+
+    /// As it is written, and stored with each message that it publishes.
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
     }
 
     /// Whether nobody is named, since authentication is off.
@@ -100,10 +106,7 @@ impl Principal {
 
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind {
-            Kind::Anonymous => f.write_str(self.kind.as_str()),
-            kind => write!(f, "{}:{}", kind.as_str(), self.name),
-        }
+        f.write_str(&self.text)
     }
 }
 
@@ -119,7 +122,9 @@ mod tests {
 
     #[test]
     fn a_principal_reads_as_it_is_written() {
-        for text in ["anonymous", "key:billing", "jwt:corp/alice@example.org", "cert:spiffe://corp/a", "token:x:y"] {
+        for text in
+            ["anonymous", "key:billing", "jwt:corp/alice@example.org", "cert:spiffe://corp/a", "token:x:y"]
+        {
             assert_eq!(Principal::parse(text).unwrap().to_string(), text);
         }
         for text in ["", "billing", "key:", "anonymous:x", "role:x", "key:a b", "key:a\n", "Key:a"] {
@@ -129,6 +134,9 @@ mod tests {
 
     #[test]
     fn the_kind_is_part_of_who_it_is() {
-        assert_ne!(Principal::new(Kind::Jwt, "key:admin").unwrap(), Principal::new(Kind::Key, "admin").unwrap());
+        assert_ne!(
+            Principal::new(Kind::Jwt, "key:admin").unwrap(),
+            Principal::new(Kind::Key, "admin").unwrap()
+        );
     }
 }

@@ -20,7 +20,7 @@ use crate::config::value::Raw;
 /// Names the configuration file in the environment; the flag wins.
 const FILE_VARIABLE: &str = "BUGLE_CONFIG";
 /// Variables that belong to the command line's clients, not to the server.
-const OTHER_VARIABLES: &[&str] = &[FILE_VARIABLE, "BUGLE_SERVER", "BUGLE_NAMESPACE"];
+const OTHER_VARIABLES: &[&str] = &[FILE_VARIABLE, "BUGLE_SERVER", "BUGLE_NAMESPACE", "BUGLE_CREDENTIAL"];
 const PREFIX: &str = "BUGLE_";
 
 /// One option as the command line says it.

@@ -21,7 +21,6 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout_at};
 
 use crate::api::{Api, Asked, Body, Peer, Reply};
-use crate::auth::Principal;
 use crate::server::connections::Streams;
 use crate::server::socket;
 
@@ -62,12 +61,15 @@ impl Gate {
 /// Serves a connection until it ends or is ended. Returns when its streams are told.
 pub async fn serve(stream: TcpStream, api: Api, peer: Peer, gate: Arc<Gate>, greeting: &Greeting) {
     let deadline = Instant::now() + greeting.deadline;
-    let (stream, principal) = match timeout_at(deadline, socket::establish(stream)).await {
+    let (stream, certificate) = match timeout_at(deadline, socket::establish(stream)).await {
         Ok(Ok(established)) => established,
         Ok(Err(error)) => return tracing::debug!(%peer, %error, "the connection could not be established"),
         Err(_) => return tracing::debug!(%peer, "the connection was not established in time"),
     };
-    let service = Connected { api, peer: peer.clone(), principal, gate: Arc::clone(&gate) };
+    if let Some(principal) = certificate {
+        peer.has_proved(principal);
+    }
+    let service = Connected { api, peer: peer.clone(), gate: Arc::clone(&gate) };
     let connection = greeting.http2.serve_connection(TokioIo::new(stream), service);
     drive(pin!(connection), &peer, &gate, deadline).await;
 }
@@ -113,7 +115,6 @@ async fn drive(mut connection: Pin<&mut Connection>, peer: &Peer, gate: &Gate, d
 struct Connected {
     api: Api,
     peer: Peer,
-    principal: Principal,
     gate: Arc<Gate>,
 }
 
@@ -125,7 +126,6 @@ impl hyper::service::Service<Request<Incoming>> for Connected {
     fn call(&self, mut request: Request<Incoming>) -> Reply {
         self.gate.open();
         request.extensions_mut().insert(self.peer.clone());
-        request.extensions_mut().insert(self.principal.clone());
         self.api.answer(request)
     }
 }

@@ -22,7 +22,8 @@ use super::{Caller, Native, convert};
 use crate::api::caller::log_span;
 use crate::api::observe::Observer;
 use crate::api::status::{message, own_code, readable, status, undecoded};
-use crate::error::Result;
+use crate::auth::{Action, Resource};
+use crate::error::{Code, Result};
 use crate::limits::PUBLISH_PIPELINE_MAX;
 use crate::metrics::Durations;
 use crate::proto::v1::{PublishRequest, PublishResponse};
@@ -105,6 +106,8 @@ impl Line {
         })?;
         match append(&self.native, request, &self.caller).await {
             (Ok(receipt), _) => Ok(response(receipt)),
+            // What proves the caller has expired: nothing that it sends on this stream can be accepted.
+            (Err(error), _) if error.code() == Code::Unauthenticated => Err(status(error)),
             (Err(error), context) => {
                 refused(context, error.code(), error.message());
                 Ok(PublishResponse { status: Some(message(error)), ..Default::default() })
@@ -166,9 +169,12 @@ async fn append(
         Ok(name) => name,
         Err(error) => return (Err(error), None),
     };
+    if let Err(error) = native.may(caller, Action::Publish, Resource::Topic(&name)) {
+        return (Err(error), None);
+    }
     let publishing = Publishing::begin(broker, &name, &messages, caller, accepted);
     let inherited = Publishing::inherited(publishing.as_ref(), caller, messages.len());
-    let batch = convert::batch(messages, inherited.as_ref()).map(|batch| {
+    let batch = convert::batch(messages, inherited.as_ref(), caller.publisher()).map(|batch| {
         let carried = publishing.as_ref().map(|publishing| publishing.carried(broker, &name));
         batch.accepted_at(accepted).traced_by(carried)
     });
