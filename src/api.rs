@@ -9,6 +9,8 @@ mod authenticate;
 mod body;
 mod caller;
 mod frame;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod health;
 mod native;
 mod observe;

@@ -47,7 +47,7 @@ pub fn identify<B>(access: &Access, request: &Request<B>) -> Result<Option<Ident
 
 /// The credential of a call's metadata: `Bearer` and itself, or itself alone, as clients of other
 /// buses send it.
-fn credential(headers: &HeaderMap) -> Result<Option<&str>> {
+pub fn credential(headers: &HeaderMap) -> Result<Option<&str>> {
     let mut values = headers.get_all(AUTHORIZATION).into_iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {

@@ -8,6 +8,8 @@ mod administering;
 mod bus;
 mod convert;
 mod deliveries;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod intake;
 mod monitor;
 mod probe;

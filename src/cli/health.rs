@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::target::Server;
 use super::{output, units};
-use crate::client::{Client, Health, UNREACHABLE};
+use crate::client::{Health, UNREACHABLE};
 use crate::error::{Code, Error, Result};
 
 /// The arguments of `bugle health`.

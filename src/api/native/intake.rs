@@ -36,7 +36,7 @@ pub struct Intake {
 
 /// Where in the stream of gRPC messages the body is.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Place {
+pub struct Place {
     prefix: [u8; PREFIX_BYTES],
     prefix_bytes: usize,
     /// Bytes of the current message that are still to come.
@@ -123,9 +123,15 @@ impl Intake {
 }
 
 impl Place {
+    /// The beginning of a stream, whose messages have at most so many bytes.
+    #[cfg(any(test, fuzzing))]
+    pub fn of(bytes_max: usize) -> Place {
+        Place { bytes_max, ..Place::default() }
+    }
+
     /// Follows the stream over these bytes, or over the first so many, where the message behind them
     /// is not taken.
-    fn pass(&mut self, mut bytes: &[u8]) -> Result<(), (usize, Error)> {
+    pub fn pass(&mut self, mut bytes: &[u8]) -> Result<(), (usize, Error)> {
         let length = bytes.len();
         while !bytes.is_empty() {
             if self.missing == 0 {
@@ -235,7 +241,7 @@ mod tests {
                 held.extend((1..=*length).map(|come| if come == *length { 0 } else { come }));
             }
             let cut = cut.min(stream.len());
-            let mut place = Place { bytes_max: 50, ..Place::default() };
+            let mut place = Place::of(50);
             stream[..cut].chunks(step).for_each(|bytes| place.pass(bytes).unwrap());
             prop_assert_eq!(place.come, held[cut]);
         }
