@@ -6,12 +6,29 @@
 //! authentication is off everybody is [`Principal::anonymous`] and may do everything.
 
 mod access;
+mod explain;
+mod grant;
 mod identity;
+mod key;
+mod pattern;
+mod policy;
 mod principal;
+mod refusal;
+mod secret;
+mod vault;
+mod who;
 
 pub use access::{Access, Presented, Resource};
-pub use identity::Identity;
+pub use explain::Explanation;
+pub use grant::{Actions, Grant};
+pub use identity::{Identity, Proof};
+pub use key::{IssuedKey, Key, KeyId};
+pub use pattern::Pattern;
+pub use policy::{Policies, Role, Rule};
 pub use principal::{Kind, Principal};
+pub use secret::Secret;
+pub use vault::Vault;
+pub use who::Who;
 
 /// What is done to a topic, a namespace or the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

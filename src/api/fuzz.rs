@@ -21,7 +21,8 @@ pub fn intake(data: &[u8]) {
 
 /// The metadata of a call: lines of a name, a colon and a value.
 pub fn metadata(data: &[u8]) {
-    let mut request = Request::builder().method("POST").uri("/bugle.v1.Bus/Publish").body(()).unwrap_or_default();
+    let mut request =
+        Request::builder().method("POST").uri("/bugle.v1.Bus/Publish").body(()).unwrap_or_default();
     for line in data.split(|byte| *byte == b'\n') {
         let mut parts = line.splitn(2, |byte| *byte == b':');
         let (Some(name), Some(value)) = (parts.next(), parts.next()) else { continue };

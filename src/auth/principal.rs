@@ -24,8 +24,16 @@ pub enum Kind {
     Token,
 }
 
+/// Whether a character is there and does not show: it joins, breaks, or turns the text around it.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{feff}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
 impl Kind {
-    const ALL: [Kind; 5] = [Kind::Anonymous, Kind::Key, Kind::Jwt, Kind::Certificate, Kind::Token];
+    /// Every kind, in the order of the declaration.
+    pub const ALL: [Kind; 5] = [Kind::Anonymous, Kind::Key, Kind::Jwt, Kind::Certificate, Kind::Token];
 
     /// What a principal of this kind begins with.
     pub fn as_str(self) -> &'static str {
@@ -36,6 +44,11 @@ impl Kind {
             Kind::Certificate => "cert",
             Kind::Token => "token",
         }
+    }
+
+    /// The kind of this name, of those whose principals have one.
+    pub fn parse(text: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| *kind != Kind::Anonymous && kind.as_str() == text)
     }
 }
 
@@ -54,13 +67,13 @@ impl Principal {
     }
 
     /// The principal of this kind and name. Errors: a name that is empty, longer than
-    /// [`PRINCIPAL_BYTES_MAX`], or has control characters or white space, which would make log lines
-    /// and policies ambiguous.
+    /// [`PRINCIPAL_BYTES_MAX`], or has white space, control characters or characters that nobody sees,
+    /// which would make log lines and policies ambiguous.
     pub fn new(kind: Kind, name: &str) -> Result<Principal> {
-        let is_plain = !name.chars().any(|c| c.is_control() || c.is_whitespace());
+        let is_plain = !name.chars().any(|c| c.is_control() || c.is_whitespace() || is_invisible(c));
         if kind == Kind::Anonymous || name.is_empty() || name.len() > PRINCIPAL_BYTES_MAX || !is_plain {
             let description = format!(
-                "has to be a name of 1 to {PRINCIPAL_BYTES_MAX} bytes without white space and control characters"
+                "has to be a name of 1 to {PRINCIPAL_BYTES_MAX} bytes without white space and invisible characters"
             );
             return Err(Error::field("principal", description));
         }
@@ -72,10 +85,7 @@ impl Principal {
         if text == Kind::Anonymous.as_str() {
             return Ok(Principal::anonymous());
         }
-        let known = text.split_once(':').and_then(|(kind, name)| {
-            let kind = Kind::ALL.into_iter().find(|it| it.as_str() == kind)?;
-            Some((kind, name))
-        });
+        let known = text.split_once(':').and_then(|(kind, name)| Some((Kind::parse(kind)?, name)));
         let Some((kind, name)) = known else {
             let description = "has to be anonymous, key:NAME, jwt:ISSUER/SUBJECT, cert:NAME or token:ID";
             return Err(Error::field("principal", description));
@@ -127,7 +137,18 @@ mod tests {
         {
             assert_eq!(Principal::parse(text).unwrap().to_string(), text);
         }
-        for text in ["", "billing", "key:", "anonymous:x", "role:x", "key:a b", "key:a\n", "Key:a"] {
+        for text in [
+            "",
+            "billing",
+            "key:",
+            "anonymous:x",
+            "role:x",
+            "key:a b",
+            "key:a\n",
+            "Key:a",
+            "key:a\u{200b}",
+            "jwt:corp/\u{202e}nimda",
+        ] {
             assert!(Principal::parse(text).is_err(), "{text:?}");
         }
     }

@@ -13,7 +13,8 @@ pub fn requests(data: &[u8]) {
     match kind % 6 {
         0 => publish(data),
         1 => {
-            if let Ok((name, _)) = v1::SubscribeRequest::decode(data).map(convert::subscribe).unwrap_or_else(refused)
+            if let Ok((name, _)) =
+                v1::SubscribeRequest::decode(data).map(convert::subscribe).unwrap_or_else(refused)
             {
                 assert!(!name.topic().is_empty());
             }
