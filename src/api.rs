@@ -4,6 +4,7 @@
 //! The list of methods comes from the descriptors, so what reflection lists is what can be called.
 //! The `server` calls it through hyper's `Service`; tests and embedders may use tower's.
 
+mod admission;
 mod body;
 mod caller;
 mod frame;
@@ -32,14 +33,21 @@ pub use peer::{Asked, Peer};
 use reply::Answer;
 pub use reply::Reply;
 
+use crate::auth::Principal;
 use crate::broker::Broker;
 use crate::error::Result;
+use crate::limits;
+use admission::Admission;
 
 /// What an operator decides about the APIs.
 #[derive(Clone)]
 pub struct Options {
     /// Largest request, bytes.
     pub max_message_bytes: usize,
+    /// Calls at once on all connections together.
+    pub max_streams: u64,
+    /// Bytes of requests that have come in part.
+    pub max_publish_bytes_in_flight: usize,
     /// The log of the process, where it is the server's to change.
     pub logging: Option<Arc<dyn Logging>>,
 }
@@ -54,7 +62,13 @@ pub trait Logging: Send + Sync {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { max_message_bytes: crate::limits::MESSAGE_BYTES_MAX, logging: None }
+        Options {
+            max_message_bytes: limits::MESSAGE_BYTES_MAX,
+            max_streams: limits::STREAMS_MAX,
+            max_publish_bytes_in_flight: usize::try_from(limits::PUBLISH_BYTES_IN_FLIGHT_MAX)
+                .unwrap_or(usize::MAX),
+            logging: None,
+        }
     }
 }
 
@@ -67,6 +81,7 @@ struct Inner {
     health: health::Service,
     reflection: reflection::Services,
     native: native::Native,
+    admission: Admission,
     observer: Arc<observe::Observer>,
 }
 
@@ -104,12 +119,15 @@ impl Api {
             .into_iter()
             .filter_map(|(service, path)| Some((path, Route::of(&service)?)))
             .collect();
+        let (streams_max, bytes_max) = (options.max_streams, options.max_publish_bytes_in_flight);
+        let admission = Admission::new(&broker, streams_max, bytes_max);
         Ok(Api(Arc::new(Inner {
             routes,
             health: health::service(phase),
             reflection: reflection::services()?,
             observer: Arc::new(observe::Observer::new(&broker)),
-            native: native::Native::new(broker, &options),
+            native: native::Native::new(broker, admission.clone(), &options),
+            admission,
         })))
     }
 
@@ -122,6 +140,9 @@ impl Api {
             Ok(()) => route,
             Err(response) => return Reply::new(Answer::Ready(Some(*response)), call),
         };
+        if let Some(Err(error)) = route.map(|route| inner.admit(route, &request)) {
+            return Reply::new(Answer::Ready(Some(status::status(error).into_http())), call);
+        }
         let answer = match route {
             Some(Route::Health) => Answer::Generated(inner.health.clone().call(request)),
             Some(Route::ReflectionV1) => Answer::Generated((inner.reflection.v1)(request)),
@@ -132,6 +153,24 @@ impl Api {
             None => Answer::Ready(Some(refusal::unknown_method(request.uri().path()))),
         };
         Reply::new(answer, call)
+    }
+}
+
+impl Inner {
+    /// Whether a call is looked at. Health is in any case: an orchestrator would end a server that is
+    /// only busy.
+    fn admit(&self, route: Route, request: &Request<Incoming>) -> Result<()> {
+        if request.uri().path() == health::CHECK {
+            return Ok(());
+        }
+        self.admission.stream()?;
+        match route {
+            Route::Bus | Route::Admin | Route::Monitor => {
+                let extensions = request.extensions();
+                self.admission.connection(extensions.get::<Peer>(), extensions.get::<Principal>())
+            }
+            Route::Health | Route::ReflectionV1 | Route::ReflectionV1Alpha => Ok(()),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use http::{HeaderMap, Request};
 
 use super::Peer;
+use crate::auth::Principal;
 use crate::limits::TRACESTATE_BYTES_MAX;
 use crate::topic::TraceContext;
 use crate::trace::TRACE_TARGET;
@@ -15,6 +16,7 @@ use crate::trace::TRACE_TARGET;
 #[derive(Debug, Clone, Default)]
 pub struct Caller {
     peer: Option<Peer>,
+    principal: Option<Principal>,
     trace: Option<Box<Carried>>,
 }
 
@@ -28,11 +30,16 @@ struct Carried {
 impl Caller {
     /// The caller of a request.
     pub fn of<B>(request: &Request<B>) -> Caller {
-        let peer = request.extensions().get::<Peer>().cloned();
         let context = text(request.headers(), "traceparent").and_then(TraceContext::parse);
         let trace =
             context.map(|context| Box::new(Carried { context, tracestate: tracestate(request.headers()) }));
-        Caller { peer, trace }
+        Caller { trace, ..Caller::known(request.extensions()) }
+    }
+
+    /// The caller of whose request these are the extensions, as far as they tell.
+    pub fn known(extensions: &http::Extensions) -> Caller {
+        let (peer, principal) = (extensions.get().cloned(), extensions.get().cloned());
+        Caller { peer, principal, trace: None }
     }
 
     /// Its connection.
@@ -43,6 +50,11 @@ impl Caller {
     /// Where it is.
     pub fn address(&self) -> Option<SocketAddr> {
         self.peer.as_ref().map(Peer::address)
+    }
+
+    /// Who it is, as far as that is known.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.principal.as_ref()
     }
 
     /// The context of its `traceparent`, if that is one.

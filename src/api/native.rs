@@ -20,10 +20,12 @@ use std::sync::Arc;
 use http::Request;
 use hyper::body::Incoming;
 
+use super::admission::Admission;
 use super::caller::Caller;
 use super::reply::Answer;
 use super::{Logging, Options};
 use crate::broker::Broker;
+use crate::quota::Account;
 pub use deliveries::Deliveries;
 pub use written::Written;
 
@@ -34,15 +36,21 @@ pub struct Native(Arc<Shared>);
 /// What all calls share.
 pub struct Shared {
     broker: Arc<Broker>,
+    admission: Admission,
     max_message_bytes: usize,
     logging: Option<Arc<dyn Logging>>,
 }
 
 impl Native {
     /// The services on this broker.
-    pub fn new(broker: Arc<Broker>, options: &Options) -> Native {
+    pub fn new(broker: Arc<Broker>, admission: Admission, options: &Options) -> Native {
         let (max_message_bytes, logging) = (options.max_message_bytes, options.logging.clone());
-        Native(Arc::new(Shared { broker, max_message_bytes, logging }))
+        Native(Arc::new(Shared { broker, admission, max_message_bytes, logging }))
+    }
+
+    /// What whoever calls uses counts for this.
+    fn account(&self, caller: &Caller) -> Arc<Account> {
+        self.admission.account(caller.peer(), caller.principal())
     }
 
     /// Answers a call of Bus.

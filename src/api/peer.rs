@@ -2,15 +2,17 @@
 //!
 //! The server puts a [`Peer`] into the extensions of every request and polls it in the
 //! connection's task; whoever holds one can ask that the connection goes away. One atomic and one
-//! waker, because a connection's task looks at it every time it runs.
+//! waker, because a connection's task looks at it every time it runs; beside them, for whom it counts.
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::Context;
 
 use futures::task::AtomicWaker;
+
+use super::admission::Tenancy;
 
 /// A handle on a connection. A clone is a reference.
 #[derive(Clone)]
@@ -20,6 +22,7 @@ struct Line {
     address: SocketAddr,
     asked: AtomicU8,
     task: AtomicWaker,
+    tenancy: OnceLock<Tenancy>,
 }
 
 /// What a connection is asked to do; later ones outrank earlier ones.
@@ -36,12 +39,23 @@ pub enum Asked {
 impl Peer {
     /// A handle for the connection from this address.
     pub fn new(address: SocketAddr) -> Self {
-        Peer(Arc::new(Line { address, asked: AtomicU8::new(Asked::Nothing as u8), task: AtomicWaker::new() }))
+        let (asked, task) = (AtomicU8::new(Asked::Nothing as u8), AtomicWaker::new());
+        Peer(Arc::new(Line { address, asked, task, tenancy: OnceLock::new() }))
     }
 
     /// Where the connection comes from.
     pub fn address(&self) -> SocketAddr {
         self.0.address
+    }
+
+    /// For whom it counts, once somebody has called.
+    pub fn tenancy(&self) -> Option<&Tenancy> {
+        self.0.tenancy.get()
+    }
+
+    /// It counts for them; the first word counts.
+    pub fn counts_for(&self, tenancy: Tenancy) {
+        let _ = self.0.tenancy.set(tenancy);
     }
 
     /// Asks the connection to take no new calls and to end when the open ones have ended.

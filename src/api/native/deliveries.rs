@@ -79,10 +79,15 @@ async fn open(native: &Native, caller: Caller, request: SubscribeRequest, begun:
         request.peer = Some(peer.address());
         request.eject = Some(Box::new(move || peer.close()));
     }
+    let account = native.account(&caller);
+    request.by = Some(account.clone());
     let subscribing = Subscribing::begin(native.broker.recorder(), &name, &request, &caller, begun);
     let outcome = native.broker.subscribe(&name, request).await;
     let subscribing = subscribing.and_then(|subscribing| subscribing.opened(&outcome));
-    Ok((outcome?, subscribing))
+    match outcome {
+        Ok(subscription) => Ok((subscription, subscribing)),
+        Err(error) => Err(native.admission.in_turn(error, name.namespace(), &account).await),
+    }
 }
 
 impl Deliveries {

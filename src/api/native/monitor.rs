@@ -7,7 +7,7 @@ use tonic::{Response, Status};
 
 use super::administering::{Administering, Asked};
 use super::intake::Intake;
-use super::{Native, convert, probe};
+use super::{Caller, Native, convert, probe};
 use crate::api::reply::Answer;
 use crate::api::status::{readable, status};
 use crate::error::{Code, Error, Result};
@@ -52,8 +52,8 @@ impl Monitor for Native {
     }
 
     async fn trace_topic(&self, request: tonic::Request<TraceTopicRequest>) -> Answered<TraceTopicResponse> {
-        let accepted = unix_nanos();
-        Ok(Response::new(probe::run(self, request.into_inner(), accepted).await.map_err(status)?))
+        let (accepted, caller) = (unix_nanos(), Caller::known(request.extensions()));
+        Ok(Response::new(probe::run(self, request.into_inner(), &caller, accepted).await.map_err(status)?))
     }
 
     async fn get_logging(&self, request: tonic::Request<GetLoggingRequest>) -> Answered<Logging> {
