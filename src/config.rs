@@ -15,6 +15,7 @@ mod loaded;
 mod memory;
 mod mistake;
 mod nearest;
+mod quotas;
 mod signals;
 mod standard;
 mod table;

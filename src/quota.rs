@@ -21,7 +21,7 @@ pub use account::{Account, Held};
 pub use bucket::{Bucket, Short};
 pub use limit::{Limit, Scope};
 pub use refusal::{BATCH_TOO_LARGE, EXCEEDED, Refusals};
-pub use rule::{Pattern, Rule};
+pub use rule::{Pattern, Rule, check};
 
 use crate::auth::Principal;
 use crate::error::{Error, Result};
@@ -106,7 +106,8 @@ impl Quotas {
 
     /// The account of a principal; worth keeping as long as its connection or stream lives.
     pub fn principal(&self, principal: &Principal) -> Arc<Account> {
-        let known = self.table.read().unwrap_or_else(PoisonError::into_inner).principals.get(principal).cloned();
+        let known =
+            self.table.read().unwrap_or_else(PoisonError::into_inner).principals.get(principal).cloned();
         if let Some(account) = known {
             return account;
         }
@@ -155,7 +156,8 @@ impl Quotas {
         if !matches!(error.reason_code(), Some(EXCEEDED | BATCH_TOO_LARGE)) {
             return Duration::ZERO;
         }
-        let is_of = |scope: Scope| error.metadata().get(refusal::SCOPE).is_some_and(|it| it == scope.as_str());
+        let is_of =
+            |scope: Scope| error.metadata().get(refusal::SCOPE).is_some_and(|it| it == scope.as_str());
         let now = self.now();
         Duration::from_nanos(match self.namespace(namespace).filter(|_| is_of(Scope::Namespace)) {
             Some(namespace) => namespace.turn(now),

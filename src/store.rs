@@ -12,7 +12,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub use memory::{MemoryLog, MemoryStore};
 
 use crate::error::{Error, Result};
-use crate::topic::{Batch, Broadcast, Budget, End, Fanout, Past, Position, Retention, Run, TopicName, Weight};
+use crate::topic::{
+    Batch, Broadcast, Budget, End, Fanout, Past, Position, Retention, Run, TopicName, Weight,
+};
 
 /// Opens the logs of topics.
 pub trait Store: Send + Sync {

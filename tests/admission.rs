@@ -76,7 +76,8 @@ async fn half(bus: &Bus) -> (impl Future<Output = String> + use<>, Half) {
     let (send, connection) = h2::client::handshake(stream).await.unwrap();
     let driver = tokio::spawn(async move { drop(connection.await) });
     let uri = format!("http://{}/bugle.v1.Bus/Publish", bus.server.address);
-    let request = http::Request::post(uri).header("content-type", "application/grpc").header("te", "trailers");
+    let request =
+        http::Request::post(uri).header("content-type", "application/grpc").header("te", "trailers");
     let mut send = send.ready().await.unwrap();
     let (response, mut body) = send.send_request(request.body(()).unwrap(), false).unwrap();
     let mut sent = vec![0];

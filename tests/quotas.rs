@@ -319,3 +319,32 @@ async fn the_client_tells_its_caller_when_to_come_back() {
     tokio::time::sleep(error.retry_delay().unwrap()).await;
     client.publish_batch("t", two()).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_reads_the_quotas_again_and_a_mistake_in_them_changes_nothing() {
+    use crate::support::{Process, channel};
+    use rustix::process::Signal;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let say = |text: &str| std::fs::write(file.path(), text).unwrap();
+    say("[[quotas]]\nnamespace = \"*\"\ntopics = 1\n");
+    let (mut server, address) = Process::serve(&["--config", file.path().to_str().unwrap()]);
+    let channel = channel(address).await;
+    let open = |topic: &str| {
+        let mut client = bugle::proto::v1::bus_client::BusClient::new(channel.clone());
+        let request = batch(topic, ["x"]);
+        async move { client.publish(request).await }
+    };
+    open("a").await.unwrap();
+    exceeded(&open("b").await.unwrap_err(), "namespace:default", Limit::Topics, 1);
+    say("[[quotas]]\nnamespace = \"*\"\ntopics = 2\n");
+    server.signal(Signal::HUP);
+    let line = server.logs("read the configuration again");
+    assert!(line.contains("quotas"), "{line}");
+    open("b").await.unwrap();
+    exceeded(&open("c").await.unwrap_err(), "namespace:default", Limit::Topics, 2);
+    say("[[quotas]]\nnamespace = \"*\"\ntopcs = 9\n");
+    server.signal(Signal::HUP);
+    let line = server.logs("not applied");
+    assert!(line.contains("did you mean topics?"), "{line}");
+    exceeded(&open("c").await.unwrap_err(), "namespace:default", Limit::Topics, 2);
+}

@@ -25,7 +25,8 @@ impl Pattern {
             None => (text, false),
         };
         if text.contains('*') || (text.is_empty() && !is_prefix) {
-            let description = "has to be a name, or the beginning of names with a * behind it, such as orders.*";
+            let description =
+                "has to be a name, or the beginning of names with a * behind it, such as orders.*";
             return Err(Error::field("pattern", description));
         }
         Ok(Pattern { text: text.to_owned(), is_prefix })
