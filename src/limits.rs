@@ -152,9 +152,11 @@ pub const QUOTA_PRINCIPALS_MAX: usize = 131_072;
 /// When to come back for what is not a matter of time: a place that others have to give up first.
 pub const QUOTA_RETRY: Duration = Duration::from_secs(1);
 /// Requests over a quota that are answered in a second, for each namespace or principal; further ones
-/// wait for their turn, at most a second. A refusal costs some microseconds, so this many take less
-/// than a hundredth of a core, and whoever does not slow down by itself is slowed down by it.
-pub const QUOTA_REFUSALS_PER_SECOND: u64 = 1_000;
+/// wait for their turn, at most a second: so one stream hears as many as [`PUBLISH_PIPELINE_MAX`], a
+/// little more, in a second. Each is a wake-up, a read and a write, some tens of
+/// microseconds of the core that others are served by; so many are a few thousandths of it, and whoever
+/// does not slow down by itself is slowed down by them.
+pub const QUOTA_REFUSALS_PER_SECOND: u64 = 100;
 /// Calls at once on all connections together, the default of `limits.max_streams`: each costs from 2
 /// to 8 kB beside the memory budget, so 2 GB at the most.
 pub const STREAMS_MAX: u64 = 250_000;

@@ -321,6 +321,26 @@ async fn the_client_tells_its_caller_when_to_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_publishes_lines_in_order_at_the_pace_that_it_may() {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let bus = bus(vec![namespaces("*", &[(Limit::PublishMessages, 150)])]).await;
+    let server = format!("http://{}", bus.server.address);
+    let mut command = Command::new(crate::support::Process::PATH);
+    command.args(["publish", "t", "--server", &server]).stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let lines: String = (0..500).map(|n| format!("{n}\n")).collect();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let output = soon(tokio::task::spawn_blocking(move || child.wait_with_output().unwrap())).await.unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && told.contains("going on in"), "{told}");
+    assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), 500);
+    let stored = bus.subscribe("t", EARLIEST).await.take_all().await;
+    let stored: Vec<_> = stored.iter().map(|message| String::from_utf8_lossy(&message.payload)).collect();
+    assert_eq!(stored, (0..500).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hangup_reads_the_quotas_again_and_a_mistake_in_them_changes_nothing() {
     use crate::support::{Process, channel};
     use rustix::process::Signal;
