@@ -4,6 +4,7 @@
 //! The list of methods comes from the descriptors, so what reflection lists is what can be called.
 //! The `server` calls it through hyper's `Service`; tests and embedders may use tower's.
 
+mod admission;
 mod audit;
 mod authenticate;
 mod body;
@@ -39,9 +40,11 @@ use reply::Answer;
 pub use reply::Reply;
 use rights::Rights;
 
-use crate::auth::Access;
+use crate::auth::{Access, Identity};
 use crate::broker::Broker;
 use crate::error::Result;
+use crate::limits;
+use admission::Admission;
 
 /// What an operator decides about the APIs.
 #[derive(Clone)]
@@ -50,6 +53,10 @@ pub struct Options {
     pub max_message_bytes: usize,
     /// Who may do what.
     pub access: Arc<Access>,
+    /// Calls at once on all connections together.
+    pub max_streams: u64,
+    /// Bytes of requests that have come in part.
+    pub max_publish_bytes_in_flight: usize,
     /// The log of the process, where it is the server's to change.
     pub logging: Option<Arc<dyn Logging>>,
 }
@@ -64,8 +71,14 @@ pub trait Logging: Send + Sync {
 
 impl Default for Options {
     fn default() -> Self {
-        let access = Arc::new(Access::open());
-        Options { max_message_bytes: crate::limits::MESSAGE_BYTES_MAX, access, logging: None }
+        Options {
+            max_message_bytes: limits::MESSAGE_BYTES_MAX,
+            access: Arc::new(Access::open()),
+            max_streams: limits::STREAMS_MAX,
+            max_publish_bytes_in_flight: usize::try_from(limits::PUBLISH_BYTES_IN_FLIGHT_MAX)
+                .unwrap_or(usize::MAX),
+            logging: None,
+        }
     }
 }
 
@@ -79,6 +92,7 @@ struct Inner {
     reflection: reflection::Services,
     rights: Rights,
     native: native::Native,
+    admission: Admission,
     observer: Arc<observe::Observer>,
 }
 
@@ -128,13 +142,16 @@ impl Api {
             .filter_map(|(service, path)| Some((path, Route::of(&service)?)))
             .collect();
         let rights = Rights::new(options.access.clone());
+        let (streams_max, bytes_max) = (options.max_streams, options.max_publish_bytes_in_flight);
+        let admission = Admission::new(&broker, streams_max, bytes_max);
         Ok(Api(Arc::new(Inner {
             routes,
             health: health::service(phase),
             reflection: reflection::services()?,
             observer: Arc::new(observe::Observer::new(&broker)),
-            native: native::Native::new(broker, rights.clone(), &options),
+            native: native::Native::new(broker, rights.clone(), admission.clone(), &options),
             rights,
+            admission,
         })))
     }
 
@@ -147,20 +164,13 @@ impl Api {
     pub fn answer(&self, mut request: Request<Incoming>) -> Reply {
         let inner = &*self.0;
         let route = inner.routes.get(request.uri().path()).copied();
-        let identified = match route {
-            Some(route) if route.wants_to_know() => authenticate::identify(inner.rights.access(), &request),
-            _ => Ok(None),
-        };
-        if let Ok(Some(identity)) = &identified {
-            request.extensions_mut().insert(identity.clone());
-        }
+        let admitted = route.map_or(Ok(()), |route| inner.admit(route, &mut request));
         let call = observe::Call::new(&inner.observer, &request, route.is_some());
         let route = match refusal::check(&request, route.is_some()) {
             Ok(()) => route,
             Err(response) => return Reply::new(Answer::Ready(Some(*response)), call),
         };
-        if let Err(error) = identified {
-            inner.rights.unknown(request.extensions().get::<Peer>().map(Peer::address), &error);
+        if let Err(error) = admitted {
             return Reply::new(Answer::Ready(Some(status::status(error).into_http())), call);
         }
         let answer = match route {
@@ -173,6 +183,28 @@ impl Api {
             None => Answer::Ready(Some(refusal::unknown_method(request.uri().path()))),
         };
         Reply::new(answer, call)
+    }
+}
+
+impl Inner {
+    /// Whether a call is looked at, and who makes it. Health is in any case: an orchestrator would end a
+    /// server that is only busy.
+    fn admit(&self, route: Route, request: &mut Request<Incoming>) -> Result<()> {
+        if request.uri().path() == health::CHECK {
+            return Ok(());
+        }
+        self.admission.stream()?;
+        if !route.wants_to_know() {
+            return Ok(());
+        }
+        let peer = request.extensions().get::<Peer>();
+        let identity = authenticate::identify(self.rights.access(), request)
+            .inspect_err(|error| self.rights.unknown(peer.map(Peer::address), error))?;
+        self.admission.connection(peer, identity.as_ref().map(Identity::principal))?;
+        if let Some(identity) = identity {
+            request.extensions_mut().insert(identity);
+        }
+        Ok(())
     }
 }
 

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use http::Request;
 use hyper::body::Incoming;
 
+use super::admission::Admission;
 use super::caller::Caller;
 use super::reply::Answer;
 use super::rights::Rights;
@@ -29,6 +30,7 @@ use super::{Logging, Options};
 use crate::auth::{Action, Resource};
 use crate::broker::Broker;
 use crate::error::Result;
+use crate::quota::Account;
 pub use deliveries::Deliveries;
 pub use written::Written;
 
@@ -40,21 +42,27 @@ pub struct Native(Arc<Shared>);
 pub struct Shared {
     broker: Arc<Broker>,
     rights: Rights,
+    admission: Admission,
     max_message_bytes: usize,
     logging: Option<Arc<dyn Logging>>,
 }
 
 impl Native {
     /// The services on this broker.
-    pub fn new(broker: Arc<Broker>, rights: Rights, options: &Options) -> Native {
+    pub fn new(broker: Arc<Broker>, rights: Rights, admission: Admission, options: &Options) -> Native {
         let (max_message_bytes, logging) = (options.max_message_bytes, options.logging.clone());
-        Native(Arc::new(Shared { broker, rights, max_message_bytes, logging }))
+        Native(Arc::new(Shared { broker, rights, admission, max_message_bytes, logging }))
     }
 
     /// Whether this caller may do this. Errors: UNAUTHENTICATED where what proved it has expired,
     /// PERMISSION_DENIED otherwise.
     fn may(&self, caller: &Caller, action: Action, resource: Resource<'_>) -> Result<()> {
         self.rights.check(caller.identity(), caller.address(), action, resource)
+    }
+
+    /// What whoever calls uses counts for this.
+    fn account(&self, caller: &Caller) -> Arc<Account> {
+        self.admission.account(caller.peer(), caller.principal())
     }
 
     /// Answers a call of Bus.

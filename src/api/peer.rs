@@ -2,7 +2,7 @@
 //!
 //! The server puts a [`Peer`] into the extensions of every request and polls it in the
 //! connection's task; whoever holds one can ask that the connection goes away. One atomic and one
-//! waker, because a connection's task looks at it every time it runs.
+//! waker, because a connection's task looks at it every time it runs; beside them, for whom it counts.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,6 +12,7 @@ use std::task::Context;
 
 use futures::task::AtomicWaker;
 
+use super::admission::Tenancy;
 use super::authenticate::Known;
 use crate::auth::Principal;
 
@@ -25,6 +26,7 @@ struct Line {
     known: Known,
     asked: AtomicU8,
     task: AtomicWaker,
+    tenancy: OnceLock<Tenancy>,
 }
 
 /// What a connection is asked to do; later ones outrank earlier ones.
@@ -47,6 +49,7 @@ impl Peer {
             known: Known::default(),
             asked: AtomicU8::new(Asked::Nothing as u8),
             task: AtomicWaker::new(),
+            tenancy: OnceLock::new(),
         }))
     }
 
@@ -68,6 +71,16 @@ impl Peer {
     /// Where the connection comes from.
     pub fn address(&self) -> SocketAddr {
         self.0.address
+    }
+
+    /// For whom it counts, once somebody has called.
+    pub fn tenancy(&self) -> Option<&Tenancy> {
+        self.0.tenancy.get()
+    }
+
+    /// It counts for them; the first word counts.
+    pub fn counts_for(&self, tenancy: Tenancy) {
+        let _ = self.0.tenancy.set(tenancy);
     }
 
     /// Asks the connection to take no new calls and to end when the open ones have ended.

@@ -35,15 +35,18 @@ pub struct Greeting {
     pub deadline: Duration,
 }
 
-/// Opens with the first request, and gives the place among the handshakes back then.
+/// Opens with the first request, and gives the places among the handshakes back then.
 pub struct Gate {
     open: AtomicBool,
-    handshake: Mutex<Option<OwnedSemaphorePermit>>,
+    handshake: Mutex<Option<Places>>,
 }
 
+/// A place among the handshakes of its address, and one among all.
+pub type Places = [OwnedSemaphorePermit; 2];
+
 impl Gate {
-    /// A closed gate that holds a place among the handshakes.
-    pub fn new(handshake: OwnedSemaphorePermit) -> Arc<Self> {
+    /// A closed gate that holds places among the handshakes.
+    pub fn new(handshake: Places) -> Arc<Self> {
         Arc::new(Gate { open: AtomicBool::new(false), handshake: Mutex::new(Some(handshake)) })
     }
 
@@ -58,9 +61,16 @@ impl Gate {
     }
 }
 
-/// Serves a connection until it ends or is ended. Returns when its streams are told.
-pub async fn serve(stream: TcpStream, api: Api, peer: Peer, gate: Arc<Gate>, greeting: &Greeting) {
-    let deadline = Instant::now() + greeting.deadline;
+/// Serves a connection until it ends or is ended; its first request has to be there at `deadline`.
+/// Returns when its streams are told.
+pub async fn serve(
+    stream: TcpStream,
+    api: Api,
+    peer: Peer,
+    gate: Arc<Gate>,
+    greeting: &Greeting,
+    deadline: Instant,
+) {
     let (stream, certificate) = match timeout_at(deadline, socket::establish(stream)).await {
         Ok(Ok(established)) => established,
         Ok(Err(error)) => return tracing::debug!(%peer, %error, "the connection could not be established"),

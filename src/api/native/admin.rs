@@ -7,7 +7,7 @@ use tonic::{Response, Status};
 
 use super::administering::{Administering, Asked};
 use super::intake::Intake;
-use super::{Native, convert};
+use super::{Caller, Native, convert};
 use crate::api::reply::Answer;
 use crate::api::status::{readable, status};
 use crate::auth::{Action, Resource};
@@ -80,10 +80,16 @@ impl Admin for Native {
 
     async fn create_topic(&self, request: tonic::Request<CreateTopicRequest>) -> Answered<Topic> {
         let asked = Asked::of(self, &request);
+        let account = self.account(&Caller::known(request.extensions()));
         let CreateTopicRequest { topic } = request.into_inner();
         let (name, change) = convert::topic_change(topic).map_err(status)?;
         asked.wants(Action::Admin, Resource::Topic(&name))?;
-        let info = self.broker.create_topic(&name, change).await.map_err(status)?;
+        let info = match self.broker.create_topic(&name, change, Some(&account)).await {
+            Ok(info) => info,
+            Err(error) => {
+                return Err(status(self.admission.in_turn(error, name.namespace(), &account).await));
+            }
+        };
         asked.has("topic.created", &name);
         Ok(Response::new(convert::topic(info)))
     }

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use http::{Request, Response};
 use hyper::body::Incoming;
+use prost::Message;
 use tonic::codegen::Service;
 use tonic::server::Grpc;
 use tonic::{Status, Streaming};
@@ -172,6 +173,13 @@ async fn append(
     if let Err(error) = native.may(caller, Action::Publish, Resource::Topic(&name)) {
         return (Err(error), None);
     }
+    let account = native.account(caller);
+    let bytes = || messages.iter().map(|message| message.encoded_len() as u64).sum();
+    let quotas = native.admission.quotas();
+    if let Err(error) = quotas.publish(name.namespace(), &account, messages.len(), bytes) {
+        drop(messages);
+        return (Err(native.admission.in_turn(error, name.namespace(), &account).await), None);
+    }
     let publishing = Publishing::begin(broker, &name, &messages, caller, accepted);
     let inherited = Publishing::inherited(publishing.as_ref(), caller, messages.len());
     let batch = convert::batch(messages, inherited.as_ref(), caller.publisher()).map(|batch| {
@@ -179,7 +187,7 @@ async fn append(
         batch.accepted_at(accepted).traced_by(carried)
     });
     let outcome = match &batch {
-        Ok(batch) => broker.publish(&name, batch).await,
+        Ok(batch) => broker.publish_by(Some(&account), &name, batch).await,
         Err(error) => Err(error.clone()),
     };
     if outcome.is_ok() {
@@ -189,7 +197,12 @@ async fn append(
     if let Some(publishing) = publishing {
         publishing.end(broker, &name, batch.as_ref().ok(), &outcome, caller);
     }
-    (outcome, context)
+    drop(batch);
+    match outcome {
+        Ok(receipt) => (Ok(receipt), context),
+        // It would have been one topic too many.
+        Err(error) => (Err(native.admission.in_turn(error, name.namespace(), &account).await), context),
+    }
 }
 
 fn response(receipt: Receipt) -> PublishResponse {

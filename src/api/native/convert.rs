@@ -60,6 +60,7 @@ pub fn subscribe(request: v1::SubscribeRequest) -> Result<(TopicName, Subscribe)
         heartbeat_interval: heartbeat_interval.transpose()?,
         peer: None,
         eject: None,
+        by: None,
     };
     Ok((name, request))
 }

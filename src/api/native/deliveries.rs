@@ -84,11 +84,18 @@ async fn open(native: &Native, caller: Caller, request: SubscribeRequest, begun:
         request.eject = Some(Box::new(move || peer.close()));
     }
     native.may(&caller, Action::Subscribe, Resource::Topic(&name))?;
+    let account = native.account(&caller);
+    request.by = Some(account.clone());
     let subscribing = Subscribing::begin(native.broker.recorder(), &name, &request, &caller, begun);
     let outcome = native.broker.subscribe(&name, request).await;
     let subscribing = subscribing.and_then(|subscribing| subscribing.opened(&outcome));
-    let stay = native.rights.stay(caller.identity(), Action::Subscribe, &name);
-    Ok((outcome?, subscribing, stay))
+    match outcome {
+        Ok(subscription) => {
+            let stay = native.rights.stay(caller.identity(), Action::Subscribe, &name);
+            Ok((subscription, subscribing, stay))
+        }
+        Err(error) => Err(native.admission.in_turn(error, name.namespace(), &account).await),
+    }
 }
 
 impl Deliveries {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use prost::Message as _;
 use tokio::time::{Instant, timeout_at};
 
 use super::publishing::Publishing;
@@ -37,13 +38,15 @@ pub async fn run(
 
     let broker = &native.broker;
     let (context, mut probe) = broker.recorder().probe().ok_or_else(too_many)?;
-    let messages = vec![message(payload)];
+    let (messages, account) = (vec![message(payload)], native.account(caller));
+    let bytes = || messages.iter().map(|message| message.encoded_len() as u64).sum();
+    native.admission.quotas().publish(name.namespace(), &account, messages.len(), bytes)?;
     let publishing = Publishing::probe(context, &messages, accepted);
     let inherited = Publishing::inherited(Some(&publishing), &Caller::default(), 1);
     let batch = convert::batch(messages, inherited.as_ref(), caller.publisher())?.accepted_at(accepted);
     let batch = batch.traced_by(Some(publishing.carried(broker, &name)));
     let subscriptions = broker.readers(&name);
-    let outcome = broker.publish(&name, &batch).await;
+    let outcome = broker.publish_by(Some(&account), &name, &batch).await;
     publishing.end(broker, &name, Some(&batch), &outcome, &Caller::default());
     let receipt = outcome?;
 
