@@ -15,10 +15,11 @@ mod policy;
 mod principal;
 mod refusal;
 mod secret;
+mod token;
 mod vault;
 mod who;
 
-pub use access::{Access, Presented, Resource};
+pub use access::{Access, Presented, Resource, Settings};
 pub use explain::Explanation;
 pub use grant::{Actions, Grant};
 pub use identity::{Identity, Proof};
@@ -27,6 +28,7 @@ pub use pattern::Pattern;
 pub use policy::{Policies, Role, Rule};
 pub use principal::{Kind, Principal};
 pub use secret::Secret;
+pub use token::MintedToken;
 pub use vault::Vault;
 pub use who::Who;
 

@@ -1,9 +1,23 @@
 //! The one door: authenticates a call, and decides whether it may go on.
+//!
+//! What is behind it changes while the server runs: policies with the configuration, keys by whoever
+//! administers them. Whatever was decided before is looked at again when [`Access::generation`] has
+//! gone up.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use super::{Action, Identity, Principal};
-use crate::error::Result;
+use arc_swap::ArcSwap;
+
+use super::token::{MintedToken, Signer};
+use super::{
+    Action, Explanation, Grant, Identity, IssuedKey, Key, Policies, Principal, Proof, Secret, Vault, key,
+    refusal, token,
+};
+use crate::error::{Error, Result};
+use crate::limits::{CREDENTIAL_BYTES_MAX, TOKEN_TTL_MAX, TOKEN_TTL_MIN};
 use crate::topic::{Namespace, TopicName};
 
 /// What a call brings to show who makes it.
@@ -39,37 +53,193 @@ impl fmt::Display for Resource<'_> {
     }
 }
 
+/// What decides on a server that asks who calls.
+#[derive(Debug)]
+pub struct Settings {
+    /// Who may do what.
+    pub policies: Policies,
+    /// The API keys.
+    pub vault: Vault,
+    /// What disposable tokens are signed with.
+    pub token_secret: Secret,
+}
+
 /// Who may do what on a server.
 #[derive(Debug, Default)]
-pub struct Access {}
+pub struct Access(Option<Door>);
+
+#[derive(Debug)]
+struct Door {
+    policies: ArcSwap<Policies>,
+    vault: Vault,
+    signer: Signer,
+    generation: AtomicU64,
+}
 
 impl Access {
     /// Nobody has to say who they are, and everybody may do everything.
     pub fn open() -> Access {
-        Access {}
+        Access(None)
+    }
+
+    /// Everybody has to say who they are, and may do what these settings say.
+    pub fn new(settings: Settings) -> Access {
+        let Settings { policies, vault, token_secret } = settings;
+        Access(Some(Door {
+            policies: ArcSwap::from_pointee(policies),
+            vault,
+            signer: Signer::new(&token_secret),
+            generation: AtomicU64::new(0),
+        }))
     }
 
     /// Whether everybody may do everything.
     pub fn is_open(&self) -> bool {
-        true
+        self.0.is_none()
     }
 
     /// Counts up whenever something changes that decisions depend on, so that whoever keeps one asks
     /// again.
     pub fn generation(&self) -> u64 {
-        0
+        self.0.as_ref().map_or(0, |door| door.generation.load(Ordering::Acquire))
+    }
+
+    /// These policies count from now on; and the file of keys is read again. Errors: that cannot be
+    /// read, and nothing has changed.
+    pub fn replace(&self, policies: Policies) -> Result<()> {
+        let Some(door) = &self.0 else { return Ok(()) };
+        door.vault.reload()?;
+        door.policies.store(Arc::new(policies));
+        door.changed();
+        Ok(())
     }
 
     /// Who makes a call at this time, unix nanoseconds. Errors: UNAUTHENTICATED.
     pub fn authenticate(&self, presented: Presented<'_>, now: u64) -> Result<Identity> {
-        let _ = (presented, now);
-        Ok(Identity::anonymous())
+        let Some(door) = &self.0 else { return Ok(Identity::anonymous()) };
+        match presented {
+            Presented { credential: Some(credential), .. } => door.prove(credential, now),
+            Presented { certificate: Some(principal), .. } => Ok(Identity::new(principal.clone(), None)),
+            Presented { .. } => Err(refusal::missing()),
+        }
     }
 
-    /// Whether it may do this. Errors: PERMISSION_DENIED, in words that are the same whether or not
-    /// what is named exists.
+    /// Whether it may do this. Errors: UNAUTHENTICATED where what proved it was withdrawn;
+    /// PERMISSION_DENIED, in words that are the same whether or not what is named exists.
     pub fn authorise(&self, identity: &Identity, action: Action, resource: Resource<'_>) -> Result<()> {
-        let _ = (identity, action, resource);
-        Ok(())
+        let Some(door) = &self.0 else { return Ok(()) };
+        door.check_proof(identity)?;
+        match door.policies.load().allows(identity, action, resource) {
+            true => Ok(()),
+            false => Err(refusal::denied(identity, action, resource)),
+        }
+    }
+
+    /// A disposable token of this minter, which may do no more than its minter, nor for longer. Errors:
+    /// INVALID_ARGUMENT for what no token can be, PERMISSION_DENIED for more than the minter may do.
+    pub fn mint(
+        &self,
+        minter: &Identity,
+        grants: &[Grant],
+        ttl: Duration,
+        id: Option<&str>,
+        now: u64,
+    ) -> Result<MintedToken> {
+        let door = self.door()?;
+        if !(TOKEN_TTL_MIN..=TOKEN_TTL_MAX).contains(&ttl) {
+            let description =
+                format!("has to be from {TOKEN_TTL_MIN:?} to {} h", TOKEN_TTL_MAX.as_secs() / 3600);
+            return Err(Error::field("ttl", description));
+        }
+        door.check_proof(minter)?;
+        if minter.grants().is_some() {
+            return Err(refusal::policy("a disposable token makes no tokens; use what made it"));
+        }
+        let policies = door.policies.load();
+        for (at, grant) in grants.iter().enumerate() {
+            for action in grant.actions.iter() {
+                if policies.covering(minter.principal(), minter.roles(), action, grant).is_none() {
+                    let (who, what) = (minter.principal(), action.as_str());
+                    let message = format!(
+                        "grants[{at}]: {who} may not {what} on all of {}/{}, so no token of its may either",
+                        grant.namespace, grant.topic
+                    );
+                    return Err(refusal::policy(message));
+                }
+            }
+        }
+        let expires = now.saturating_add(u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX));
+        let expires = minter.expires().map_or(expires, |end| end.min(expires));
+        door.signer.mint(minter, grants, id, expires)
+    }
+
+    /// Makes an API key of this name, for so long; without a time it does not expire. Errors: a name
+    /// that cannot be one; as many keys as there may be; a file that cannot be written.
+    pub fn create_key(&self, name: &str, ttl: Option<Duration>, now: u64) -> Result<IssuedKey> {
+        let expires = ttl.map(|ttl| now.saturating_add(u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX)));
+        self.door()?.vault.create(name, &[], expires, now)
+    }
+
+    /// All API keys, by id.
+    pub fn keys(&self) -> Result<Vec<Key>> {
+        Ok(self.door()?.vault.keys().list())
+    }
+
+    /// Takes an API key away: it proves nothing any more, and nor do the tokens that were made with it.
+    /// Errors: NOT_FOUND.
+    pub fn delete_key(&self, id: &str) -> Result<Key> {
+        let door = self.door()?;
+        let key = door.vault.revoke(id)?;
+        door.changed();
+        Ok(key)
+    }
+
+    /// Which rule decides whether a principal may do something.
+    pub fn explain(&self, principal: &Principal, action: Action, resource: Resource<'_>) -> Explanation {
+        match &self.0 {
+            Some(door) => door.policies.load().explain(principal, &[], action, resource),
+            None => Explanation::open(),
+        }
+    }
+
+    fn door(&self) -> Result<&Door> {
+        self.0.as_ref().ok_or_else(refusal::off)
+    }
+}
+
+impl Door {
+    /// Whom a credential proves. What it begins with says what it is.
+    fn prove(&self, credential: &str, now: u64) -> Result<Identity> {
+        if credential.len() > CREDENTIAL_BYTES_MAX {
+            let bytes = credential.len();
+            return Err(refusal::invalid(format!(
+                "the credential has {bytes} bytes; at most {CREDENTIAL_BYTES_MAX} are read"
+            )));
+        }
+        let identity = if credential.starts_with(key::PREFIX) {
+            self.vault.keys().verify(credential, now)?
+        } else if credential.starts_with(token::PREFIX) {
+            self.signer.verify(credential, now)?
+        } else {
+            return Err(refusal::invalid(
+                "the credential is no API key, token or JWT that this server knows",
+            ));
+        };
+        self.check_proof(&identity)?;
+        Ok(identity)
+    }
+
+    /// Whether what an identity stands on was not withdrawn.
+    fn check_proof(&self, identity: &Identity) -> Result<()> {
+        match identity.proof() {
+            Proof::Key(id) if self.vault.keys().get(*id).is_none() => {
+                Err(refusal::invalid("the API key behind this credential was deleted"))
+            }
+            Proof::Unconditional | Proof::Key(_) | Proof::Issuer(_) => Ok(()),
+        }
+    }
+
+    fn changed(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
     }
 }
