@@ -12,7 +12,7 @@ use crate::broker::Broker;
 use crate::error::{Code, Error, Result};
 use crate::limits::QUOTA_RETRY;
 use crate::metrics::Metrics;
-use crate::quota::{Account, Held, Limit, Quotas};
+use crate::quota::{Account, CONNECTIONS, Held, Quotas};
 use crate::topic::{Budget, Namespace};
 
 /// Decides whether calls are looked at. A clone is a reference.
@@ -30,7 +30,7 @@ struct Inner {
 #[derive(Debug)]
 pub struct Tenancy {
     principal: Principal,
-    held: Held,
+    held: Held<CONNECTIONS>,
 }
 
 impl Tenancy {
@@ -70,7 +70,7 @@ impl Admission {
     pub fn connection(&self, peer: Option<&Peer>, principal: Option<&Principal>) -> Result<()> {
         let Some(peer) = peer.filter(|peer| peer.tenancy().is_none()) else { return Ok(()) };
         let principal = principal.cloned().unwrap_or_else(Principal::anonymous);
-        let held = self.0.quotas.principal(&principal).hold(Limit::Connections)?;
+        let held = self.0.quotas.principal(&principal).hold()?;
         // Of two calls at once one is the first; the other gives its place back.
         peer.counts_for(Tenancy { principal, held });
         Ok(())
