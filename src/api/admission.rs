@@ -3,6 +3,7 @@
 //!
 //! A connection counts for the principal of its first call that has one, for as long as it lives.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,9 @@ struct Inner {
     streams_max: u64,
     in_flight: Arc<Budget>,
 }
+
+/// An error that waits for its turn.
+pub type InTurn = Pin<Box<dyn Future<Output = Error> + Send>>;
 
 /// For whom a connection counts.
 #[derive(Debug)]
@@ -96,13 +100,15 @@ impl Admission {
     }
 
     /// The same error when its turn to be answered has come: see [`Quotas::turn`].
-    pub async fn in_turn(&self, error: Error, namespace: &Namespace, account: &Account) -> Error {
-        match self.0.quotas.turn(&error, namespace, account) {
-            Duration::ZERO => error,
-            wait => {
+    ///
+    /// In a box of its own, since most calls have no need of it and many of them are open at once.
+    pub fn in_turn(&self, error: Error, namespace: &Namespace, account: &Account) -> InTurn {
+        let wait = self.0.quotas.turn(&error, namespace, account);
+        Box::pin(async move {
+            if wait > Duration::ZERO {
                 tokio::time::sleep(wait).await;
-                error.waited(wait)
             }
-        }
+            error.waited(wait)
+        })
     }
 }
