@@ -137,8 +137,9 @@ impl Quotas {
         if !self.limits_publishing.load(Relaxed) {
             return Ok(());
         }
-        let (messages, bytes, now) = (messages as u64, bytes(), self.now());
-        let namespace = self.namespace(namespace);
+        let (messages, now, namespace) = (messages as u64, self.now(), self.namespace(namespace));
+        let is_weighed = principal.limits_bytes() || namespace.as_ref().is_some_and(|it| it.limits_bytes());
+        let bytes = if is_weighed { bytes() } else { 0 };
         if let Some(namespace) = &namespace {
             namespace.publish(messages, bytes, now)?;
         }

@@ -90,6 +90,11 @@ impl Account {
         }
     }
 
+    /// Whether it matters how large what is published is.
+    pub(super) fn limits_bytes(&self) -> bool {
+        self.limit(Limit::PublishBytes).is_some()
+    }
+
     /// Takes a batch from what may be published. Errors: too much in this second, or too much is kept.
     pub(super) fn publish(&self, messages: u64, bytes: u64, now: u64) -> Result<()> {
         if let Some(most) = self.limit(Limit::RetainedBytes)
