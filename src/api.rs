@@ -203,7 +203,7 @@ impl Inner {
         let peer = request.extensions().get::<Peer>();
         let identity = authenticate::identify(self.rights.access(), request)
             .inspect_err(|error| self.rights.unknown(peer.map(Peer::address), error))?;
-        self.admission.connection(peer, identity.as_ref().map(Identity::principal))?;
+        self.admission.connection(peer, identity.as_ref().map(Identity::payer))?;
         if let Some(identity) = identity {
             request.extensions_mut().insert(identity);
         }

@@ -2,6 +2,7 @@
 //! the crate's error; what the user sees of it, and the exit code, is decided here, once.
 
 pub mod bench;
+mod certs;
 mod completions;
 mod dialect;
 mod exit;
@@ -66,6 +67,8 @@ enum Command {
     Tokens(tokens::TokensArgs),
     /// Explain who may do what, and why
     Policy(policy::PolicyArgs),
+    /// Make certificates to try TLS with
+    Certs(certs::CertsArgs),
     /// Watch a running server: its load, its topics, their subscriptions
     Top(top::TopArgs),
     /// Send a probe through a topic and show when it was where
@@ -91,6 +94,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Keys(args) => keys::run(args).await,
         Command::Tokens(args) => tokens::run(args).await,
         Command::Policy(args) => policy::run(args).await,
+        Command::Certs(args) => certs::run(args),
         Command::Top(args) => top::run(args).await,
         Command::Trace(args) => trace::run(args).await,
         Command::Log(args) => log::run(args).await,

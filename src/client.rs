@@ -28,6 +28,7 @@ mod status;
 pub mod subscription;
 #[cfg(all(test, feature = "server"))]
 mod testing;
+mod tls;
 mod trace;
 mod traffic;
 
@@ -40,6 +41,6 @@ pub use message::{Message, Receipt};
 pub use monitor::Monitor;
 pub use options::ClientBuilder;
 pub use publisher::{PendingReceipt, Publisher, PublisherBuilder};
-pub use status::{NOT_SENT, OUTCOME_UNKNOWN, SERVER, UNREACHABLE};
+pub use status::{NOT_SENT, OUTCOME_UNKNOWN, SERVER, TLS, UNREACHABLE};
 pub use subscription::{Start, SubscribeBuilder, Subscription};
 pub use traffic::Traffic;

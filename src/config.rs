@@ -27,7 +27,7 @@ mod value;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-pub use access::Auth;
+pub use access::{Auth, Tls, policy};
 pub use filter::Filter;
 pub use load::{Setting, Sources};
 pub use loaded::Loaded;
@@ -35,6 +35,7 @@ pub use mistake::{Mistake, Mistakes, Origin};
 pub use signals::{Log, Metrics, Otlp, Traces};
 pub use standard::PREFIX as STANDARD_PREFIX;
 pub use table::{OPTIONS, Opt, option};
+pub use tables::{Entries, Wrong};
 pub use units::format_bytes;
 pub use value::{Field, Kind, Raw, Size, Value};
 
@@ -68,6 +69,8 @@ pub struct Config {
     pub delivery: Delivery,
     /// What clients may use.
     pub limits: Limits,
+    /// Encryption.
+    pub tls: Tls,
     /// Who calls.
     pub auth: Auth,
     /// Who may do what.
@@ -206,6 +209,7 @@ impl Default for Config {
                 connection_window: Size(u64::from(limits::CONNECTION_WINDOW_BYTES)),
                 stream_window: Size(u64::from(limits::STREAM_WINDOW_BYTES)),
             },
+            tls: Tls::default(),
             auth: Auth::default(),
             policies: Vec::new(),
             roles: Vec::new(),
@@ -267,6 +271,7 @@ impl Config {
                 ),
             ));
         }
+        found.extend(self.tls.contradictions());
         found.extend(quotas::contradiction(&self.quotas).map(|problem| ("quotas", problem)));
         found.extend(access::contradictions(&self.policies, &self.roles));
         found

@@ -282,6 +282,8 @@ pub const TOKEN_TTL_MIN: Duration = Duration::from_secs(1);
 pub const TOKEN_TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Life of a disposable token when the request does not say.
 pub const TOKEN_TTL_DEFAULT: Duration = Duration::from_secs(60 * 60);
+/// How often the files of TLS are looked at: soon enough for whoever renews them, seldom enough for a disk.
+pub const TLS_FILES_CHECKED_EVERY: Duration = Duration::from_secs(2);
 /// Longest id of a disposable token, bytes: it is part of a principal's name.
 pub const TOKEN_ID_BYTES_MAX: usize = 64;
 /// Most grants of one disposable token: they travel with every call.

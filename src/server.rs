@@ -15,6 +15,8 @@ mod live;
 mod origin;
 mod socket;
 mod throttle;
+mod tls;
+mod wire;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -94,7 +96,7 @@ impl Server {
         let (recorder, metrics) = observers(&config)?;
         let endpoint = config.metrics.listen.map(endpoint::bind).transpose()?;
         let exporter = Exporter::start(&config, &recorder, &metrics)?;
-        let live = Live::new(&config)?;
+        let live = Live::new(&config, metrics.state())?;
         let broker = Broker::observed(broker_options(&config, live.quotas.clone()), metrics, recorder);
         let (phase, _) = watch::channel(Phase::Serving);
         Ok(Server {
@@ -155,7 +157,8 @@ impl Server {
         let connections = Connections::new(&config.limits, broker.metrics().state());
         let rights = api.clone();
         let _rights = AbortOnDropHandle::new(tokio::spawn(async move { rights.watch_rights().await }));
-        let acceptor = Acceptor::new(&config, api, &connections);
+        let _tls = live.tls.clone().map(|tls| AbortOnDropHandle::new(tokio::spawn(tls.watch())));
+        let acceptor = Acceptor::new(&config, api, live.tls, &connections);
         say_that_it_serves(&config, address, metrics_address);
         tokio::select! {
             () = acceptor.run(&listener) => {}
@@ -190,6 +193,7 @@ fn say_that_it_serves(config: &Config, address: SocketAddr, metrics: Option<Sock
         otlp_traces = pushed(signals.traces()),
         otlp_metrics = pushed(signals.metrics()),
         memory_budget = format_bytes(config.memory_budget.0),
+        tls = !config.tls.cert.is_empty(),
         authentication = config.auth.enabled,
         "serving"
     );

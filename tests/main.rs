@@ -4,6 +4,7 @@
 mod access;
 mod admin;
 mod admission;
+mod authority;
 mod bounded;
 mod bus;
 mod cli;
@@ -37,4 +38,5 @@ mod spans;
 mod starts;
 mod support;
 mod tidy;
+mod tls;
 mod traces;

@@ -28,7 +28,7 @@ use super::caller::Caller;
 use super::reply::Answer;
 use super::rights::Rights;
 use super::{Logging, Options};
-use crate::auth::{Action, Resource};
+use crate::auth::{Action, Identity, Resource};
 use crate::broker::Broker;
 use crate::error::Result;
 use crate::quota::Account;
@@ -63,7 +63,7 @@ impl Native {
 
     /// What whoever calls uses counts for this.
     fn account(&self, caller: &Caller) -> Arc<Account> {
-        self.admission.account(caller.peer(), caller.principal())
+        self.admission.account(caller.peer(), caller.identity().map(Identity::payer))
     }
 
     /// Answers a call of Bus.

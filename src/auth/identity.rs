@@ -73,6 +73,11 @@ impl Identity {
         &self.0.principal
     }
 
+    /// Who answers for what it uses: itself, or who made the token that it is.
+    pub fn payer(&self) -> &Principal {
+        self.grants().map_or(self.principal(), |(_, minter)| minter.principal())
+    }
+
     /// When what it was proved by expires, unix nanoseconds; `None` is never.
     pub fn expires(&self) -> Option<u64> {
         self.0.expires

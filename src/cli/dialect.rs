@@ -1,5 +1,5 @@
-//! What an address speaks where a connection to it broke: HTTP/1, as the metrics of a server do, is a
-//! wrong port and no accident of the network.
+//! What an address speaks where a connection to it broke: HTTP/1, as the metrics of a server do, or TLS
+//! is a wrong URL and no accident of the network.
 //!
 //! The connection alone cannot tell: whoever does not know HTTP/2 hangs up like one that was killed.
 //! So whoever is about to report such an error asks once more, in HTTP/1.
@@ -14,18 +14,24 @@ use crate::client::SERVER;
 use crate::error::Error;
 
 /// How every answer of HTTP/1 begins; a server of the bus begins with a frame.
-const ANSWER: &[u8; 5] = b"HTTP/";
+const HTTP1: &[u8; 5] = b"HTTP/";
+/// How a record of TLS begins that says that something is wrong.
+const TLS_ALERT: u8 = 21;
+const TLS_MAJOR: u8 = 3;
 /// For the answer; the error waits for it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What to tell of an error that may be due to a wrong port; `None` where it is not.
 pub(super) async fn hint(error: &Error) -> Option<String> {
     let authority = authority(server(error)?)?;
-    match tokio::time::timeout(PATIENCE, speaks_http1(&authority)).await {
-        Ok(Ok(true)) => Some(format!(
+    match tokio::time::timeout(PATIENCE, answer(&authority)).await {
+        Ok(Ok(answer)) if answer == *HTTP1 => Some(format!(
             "{authority} speaks HTTP/1 and not HTTP/2: it may be the metrics port (7601 by default); the bus is \
              on another port (7600 by default)"
         )),
+        Ok(Ok([TLS_ALERT, TLS_MAJOR, ..])) => {
+            Some(format!("{authority} speaks TLS: use https://{authority}, and maybe --tls-ca"))
+        }
         _ => None,
     }
 }
@@ -44,13 +50,14 @@ fn authority(uri: &str) -> Option<String> {
     Some(if has_port { authority.to_owned() } else { format!("{authority}:80") })
 }
 
-async fn speaks_http1(authority: &str) -> io::Result<bool> {
+/// How it answers to a request in HTTP/1.
+async fn answer(authority: &str) -> io::Result<[u8; HTTP1.len()]> {
     let mut stream = TcpStream::connect(authority).await?;
     let question = format!("GET / HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
     stream.write_all(question.as_bytes()).await?;
-    let mut answer = [0; ANSWER.len()];
+    let mut answer = [0; HTTP1.len()];
     stream.read_exact(&mut answer).await?;
-    Ok(answer == *ANSWER)
+    Ok(answer)
 }
 
 #[cfg(test)]

@@ -176,6 +176,7 @@ fn threads(count: u64) -> Result<Runtime> {
 /// Runs the server until a signal says that it is to end, and ends it.
 async fn until_told(config: Config, logging: Logging, reload: Reload) -> Result<()> {
     let mut signals = Signals::new()?;
+    let is_secure = !config.tls.cert.is_empty();
     let hangups = heard(SignalKind::hangup())?;
     let server = Server::bind(config).await?.with_logging(logging);
     let reloads = reload.follow(hangups, signals.terminal, server.live());
@@ -184,7 +185,7 @@ async fn until_told(config: Config, logging: Logging, reload: Reload) -> Result<
     if let Some(metrics) = server.metrics_addr() {
         print(&format!("metrics and health on http://{metrics}/metrics, /healthz, /readyz\n"))?;
     }
-    print(&format!("{}\n", lesson(address)))?;
+    print(&format!("{}\n", lesson(address, is_secure)))?;
     let (first, drain) = tokio::sync::oneshot::channel::<()>();
     let server = server.run(async {
         // An error means that the sender is gone with the whole of this function.
@@ -215,7 +216,14 @@ async fn finish(
 }
 
 /// How to try the bus that listens here.
-fn lesson(address: SocketAddr) -> String {
+fn lesson(address: SocketAddr, is_secure: bool) -> String {
+    if is_secure {
+        // The name that its certificate is for is not known here.
+        let port = address.port();
+        return format!(
+            "try: `bugle publish greetings hello --server https://NAME:{port}`, and maybe --tls-ca FILE"
+        );
+    }
     let server = match (address.ip().is_unspecified(), address.port()) {
         (true, PORT) => String::new(),
         (false, PORT) if address.ip().is_loopback() && address.is_ipv4() => String::new(),

@@ -1,6 +1,6 @@
 //! Which server a subcommand talks to, and in which namespace.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -19,6 +19,35 @@ pub(super) struct Server {
     /// environment
     #[arg(long, value_name = "FILE")]
     pub(super) credential_file: Option<PathBuf>,
+
+    /// A file with the certificate of the authority that the server's is of, where the system does not
+    /// trust it (PEM)
+    #[arg(long, env = "BUGLE_CLIENT_CA", value_name = "FILE", hide_env_values = true)]
+    pub(super) tls_ca: Option<PathBuf>,
+
+    /// A file with the certificate that proves who you are (PEM)
+    #[arg(
+        long,
+        env = "BUGLE_CLIENT_CERT",
+        value_name = "FILE",
+        requires = "tls_key",
+        hide_env_values = true
+    )]
+    pub(super) tls_cert: Option<PathBuf>,
+
+    /// A file with the private key of that certificate (PEM)
+    #[arg(
+        long,
+        env = "BUGLE_CLIENT_KEY",
+        value_name = "FILE",
+        requires = "tls_cert",
+        hide_env_values = true
+    )]
+    pub(super) tls_key: Option<PathBuf>,
+
+    /// The name that the server's certificate is for, where that is not the one of the URL
+    #[arg(long, env = "BUGLE_CLIENT_DOMAIN", value_name = "NAME")]
+    pub(super) tls_domain: Option<String>,
 }
 
 /// The server and the namespace of the topics.
@@ -39,15 +68,18 @@ impl Server {
 
     /// A client of this server that proves who it is, if that was said.
     pub(super) fn builder(&self) -> Result<ClientBuilder> {
-        let builder = Client::builder(self.server.as_str());
+        let mut builder = Client::builder(self.server.as_str());
+        if let Some(path) = &self.tls_ca {
+            builder = builder.ca_certificate(read("--tls-ca", path)?);
+        }
+        if let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) {
+            builder = builder.identity(read("--tls-cert", certificate)?, read("--tls-key", key)?);
+        }
+        if let Some(name) = &self.tls_domain {
+            builder = builder.domain_name(name);
+        }
         let credential = match &self.credential_file {
-            Some(path) => {
-                let read = std::fs::read_to_string(path);
-                Some(read.map_err(|error| {
-                    let description = format!("{} cannot be read: {error}", path.display());
-                    Error::field("--credential-file", description)
-                })?)
-            }
+            Some(path) => Some(String::from_utf8_lossy(&read("--credential-file", path)?).into_owned()),
             // Not an option of clap's: that would print it in its help.
             None => std::env::var("BUGLE_CREDENTIAL").ok(),
         };
@@ -71,4 +103,9 @@ impl Target {
         Namespace::parse(&self.namespace)?;
         self.server.connect().await?.in_namespace(&self.namespace)
     }
+}
+
+fn read(option: &str, path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path)
+        .map_err(|error| Error::field(option, format!("{} cannot be read: {error}", path.display())))
 }

@@ -8,6 +8,7 @@ use tonic::transport::{Channel, Endpoint};
 use super::connection::Client;
 use super::credential::Credential;
 use super::status;
+use super::tls::Tls;
 use super::trace::{Trace, Tracing};
 use crate::error::{Error, Result};
 use crate::limits::{
@@ -27,6 +28,7 @@ pub struct ClientBuilder {
     response_bytes_max: usize,
     tracing: Tracing,
     credential: Option<String>,
+    tls: Tls,
 }
 
 impl ClientBuilder {
@@ -42,6 +44,7 @@ impl ClientBuilder {
             response_bytes_max: 2 * BATCH_BYTES_MAX.max(MESSAGE_BYTES_MAX),
             tracing: Tracing::default(),
             credential: None,
+            tls: Tls::default(),
         }
     }
 
@@ -103,6 +106,26 @@ impl ClientBuilder {
         self
     }
 
+    /// Authorities that are trusted instead of those of the system, as PEM: for a server whose URL
+    /// begins with `https://`.
+    pub fn ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls.authorities = Some(pem.into());
+        self
+    }
+
+    /// The certificate that proves who is calling, and its private key, as PEM: for a server that asks
+    /// for one.
+    pub fn identity(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.tls.identity = Some((certificate.into(), key.into()));
+        self
+    }
+
+    /// The name that the certificate of the server has to be for (default: that of the URL).
+    pub fn domain_name(mut self, name: impl Into<String>) -> Self {
+        self.tls.domain = Some(name.into());
+        self
+    }
+
     /// Connects. Errors: INVALID_ARGUMENT for a URI that is none, UNAVAILABLE when no server
     /// answers.
     pub async fn connect(self) -> Result<Client> {
@@ -130,14 +153,19 @@ impl ClientBuilder {
         let wrong = "has to be a URL such as http://127.0.0.1:7600";
         let uri: http::Uri =
             self.uri.parse().map_err(|error| Error::field("server", wrong).because(error))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => {
-                return Err(Error::field("server", "https:// is not supported yet: use http://"));
+        let endpoint = Endpoint::from(uri.clone());
+        let endpoint = match uri.scheme_str() {
+            Some("http") if self.tls.is_given() => {
+                let advice = "begins with http://, and certificates are for https://";
+                return Err(Error::field("server", advice));
             }
+            Some("http") => endpoint,
+            Some("https") => endpoint.tls_config(self.tls.config()?).map_err(|error| {
+                Error::field("tls", format!("cannot be used: {}", status::root(&error))).because(error)
+            })?,
             _ => return Err(Error::field("server", wrong)),
-        }
-        Ok(Endpoint::from(uri)
+        };
+        Ok(endpoint
             .connect_timeout(self.connect_timeout)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(self.keepalive_interval)
@@ -155,7 +183,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_that_is_no_url_is_refused_with_an_example() {
-        for uri in ["", "127.0.0.1:7600", "ftp://x", "http//x", "https://x"] {
+        for uri in ["", "127.0.0.1:7600", "ftp://x", "http//x"] {
             let error = ClientBuilder::new(uri).connect().await.unwrap_err();
             assert_eq!(error.violations()[0].field, "server", "{uri:?}");
             assert!(error.message().contains("http://"), "{error}");

@@ -6,6 +6,7 @@
 
 use tonic_types::StatusExt;
 
+use super::tls;
 use crate::error::{Code, Error};
 
 /// Reason of an error when no connection could be made: the server does not run, or it is draining.
@@ -14,6 +15,9 @@ pub const UNREACHABLE: &str = "SERVER_UNREACHABLE";
 pub const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
 /// Reason of an error when a message was never sent: it can be published again without a duplicate.
 pub const NOT_SENT: &str = "NOT_SENT";
+
+/// Reason of an error of TLS: one of the two sides does not trust the other, or does not speak it.
+pub const TLS: &str = "TLS";
 
 /// Key of the fact that says which server it was, in an error whose connection was made and then broke.
 pub const SERVER: &str = "server";
@@ -58,6 +62,9 @@ pub(super) fn from_wire(status: tonic_types::Status, uri: &str) -> Error {
 
 /// The error for a failure of the connection.
 pub(super) fn transport(source: impl std::error::Error + Send + Sync + 'static, uri: &str) -> Error {
+    if let Some(message) = tls::told(chain(&source), uri) {
+        return Error::new(Code::FailedPrecondition, message).reason(TLS).because(source);
+    }
     if never_connected(&source) {
         // A server that drains has closed its listener, so the two look the same from here.
         let message = format!(
@@ -65,7 +72,13 @@ pub(super) fn transport(source: impl std::error::Error + Send + Sync + 'static, 
         );
         return Error::new(Code::Unavailable, message).reason(UNREACHABLE).because(source);
     }
-    let message = format!("the connection to {uri} failed: {}", root(&source));
+    let mut message = format!("the connection to {uri} failed: {}", root(&source));
+    // A server that misses one hangs up, and what it says of it may come too late to be read.
+    if uri.starts_with("https:") {
+        message.push_str(
+            "; where the server asks for a client certificate, give one (--tls-cert and --tls-key)",
+        );
+    }
     Error::new(Code::Unavailable, message).with(SERVER, uri).because(source)
 }
 
@@ -79,7 +92,7 @@ fn never_connected(error: &(dyn std::error::Error + 'static)) -> bool {
     chain(error).any(|error| error.is::<tonic::ConnectError>())
 }
 
-fn root(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn root(error: &(dyn std::error::Error + 'static)) -> String {
     chain(error).last().map(ToString::to_string).unwrap_or_default()
 }
 

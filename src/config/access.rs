@@ -1,4 +1,4 @@
-//! The section `auth`, and the tables `[[policies]]` and `[[roles]]` of the configuration file: who calls,
+//! The sections `auth` and `tls`, and the tables `[[policies]]` and `[[roles]]` of the configuration file: who calls,
 //! and what they may do.
 
 use super::tables::{Entries, Wrong, about, list, only, text};
@@ -17,6 +17,60 @@ pub struct Auth {
     pub keys_file: String,
     /// What disposable tokens are signed with.
     pub token_secret_file: String,
+}
+
+/// The section `tls`. An empty path is one that was not given.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// The certificate, and those between it and its authority.
+    pub cert: String,
+    /// Its private key.
+    pub key: String,
+    /// The authorities of clients.
+    pub client_ca: String,
+    /// Certificates that they have revoked.
+    pub crl: String,
+    /// `off`, `optional` or `required`.
+    pub client_auth: &'static str,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        let none = String::new;
+        Tls { cert: none(), key: none(), client_ca: none(), crl: none(), client_auth: "off" }
+    }
+}
+
+impl Tls {
+    /// What is wrong between options that are each right.
+    pub fn contradictions(&self) -> Vec<(&'static str, String)> {
+        let (has_cert, asks) = (!self.cert.is_empty(), self.client_auth != "off");
+        let found = [
+            (
+                has_cert && self.key.is_empty(),
+                "tls.cert",
+                "needs tls.key, the private key of the certificate",
+            ),
+            (!has_cert && !self.key.is_empty(), "tls.key", "needs tls.cert, the certificate of the key"),
+            (asks && !has_cert, "tls.client_auth", "needs TLS: give tls.cert and tls.key"),
+            (
+                asks && self.client_ca.is_empty(),
+                "tls.client_auth",
+                "needs tls.client_ca, whose clients are trusted",
+            ),
+            (
+                !asks && !self.client_ca.is_empty(),
+                "tls.client_ca",
+                "means nothing while tls.client_auth is off",
+            ),
+            (!asks && !self.crl.is_empty(), "tls.crl", "means nothing while tls.client_auth is off"),
+        ];
+        found
+            .into_iter()
+            .filter(|(is_wrong, ..)| *is_wrong)
+            .map(|(_, key, text)| (key, text.to_owned()))
+            .collect()
+    }
 }
 
 /// What is said of policies where all options are listed.

@@ -22,7 +22,16 @@ use crate::config::value::Raw;
 /// Names the configuration file in the environment; the flag wins.
 const FILE_VARIABLE: &str = "BUGLE_CONFIG";
 /// Variables that belong to the command line's clients, not to the server.
-const OTHER_VARIABLES: &[&str] = &[FILE_VARIABLE, "BUGLE_SERVER", "BUGLE_NAMESPACE", "BUGLE_CREDENTIAL"];
+const OTHER_VARIABLES: &[&str] = &[
+    FILE_VARIABLE,
+    "BUGLE_SERVER",
+    "BUGLE_NAMESPACE",
+    "BUGLE_CREDENTIAL",
+    "BUGLE_CLIENT_CA",
+    "BUGLE_CLIENT_CERT",
+    "BUGLE_CLIENT_KEY",
+    "BUGLE_CLIENT_DOMAIN",
+];
 const PREFIX: &str = "BUGLE_";
 
 /// One option as the command line says it.

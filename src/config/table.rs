@@ -90,6 +90,18 @@ options! {
         "On SIGTERM or SIGINT clients get this long to leave before their connections are closed.";
     namespaces: Kind::Names,
         "Namespaces that exist from the start, beside \"default\".";
+    tls.cert: Kind::Path,
+        "The certificate of the listener in PEM, followed by those between it and its authority. With it \
+         only TLS is spoken. This file and the others of TLS are read again when they change.";
+    tls.key: Kind::Path,
+        "The private key of the certificate, in PEM.";
+    tls.client_ca: Kind::Path,
+        "The authorities whose clients are trusted, in PEM.";
+    tls.crl: Kind::Path,
+        "Lists of certificates that those have revoked, in PEM.";
+    tls.client_auth: Kind::Choice(&["off", "optional", "required"]),
+        "Whether clients are asked for a certificate. The one that they show proves who they are, by its \
+         subject alternative name: the principal cert:NAME.";
     auth.enabled: Kind::Switch,
         "Whether callers have to prove who they are, by an API key, a token, a JWT or a certificate, and \
          may do only what a policy allows.";

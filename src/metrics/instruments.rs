@@ -75,6 +75,7 @@ pub fn build(meter: &Meter, state: &Arc<State>, recorder: &Arc<Recorder>) {
     trouble(&table);
     memory_and_connections(&table);
     spans(&table, recorder);
+    certificate(&table);
     this_process(&table);
 }
 
@@ -185,6 +186,19 @@ fn spans(table: &Table<'_>, recorder: &Arc<Recorder>) {
             ("export", &counts.dropped_export),
         ] {
             report(count.load(Relaxed), &[KeyValue::new("reason", reason)]);
+        }
+    });
+}
+
+fn certificate(table: &Table<'_>) {
+    let row = (
+        "bugle.tls.certificate.expiry",
+        "s",
+        "When the certificate of the listener expires, Unix time; only with TLS.",
+    );
+    table.gauge(row, |state, report| {
+        if let expiry @ 1.. = state.tls_certificate_expiry.get() {
+            report(expiry as f64, &[]);
         }
     });
 }

@@ -68,6 +68,8 @@ pub struct State {
     pub connections: Counter,
     /// Connections that were accepted.
     pub connections_accepted: Counter,
+    /// When the certificate of the listener expires, unix seconds; 0 without TLS.
+    pub tls_certificate_expiry: Counter,
     /// Connections that were refused: there were too many.
     pub refused_connections: Counter,
     /// Connections that were refused: there were too many from their address.
@@ -100,6 +102,7 @@ impl State {
             memory_pinned: Counter::default(),
             connections: Counter::default(),
             connections_accepted: Counter::default(),
+            tls_certificate_expiry: Counter::default(),
             refused_connections: Counter::default(),
             refused_address: Counter::default(),
             refused_rate: Counter::default(),

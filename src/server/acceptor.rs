@@ -25,6 +25,7 @@ use crate::server::connection::{Gate, Greeting, Places, serve};
 use crate::server::connections::{Connections, Listed, Streams};
 use crate::server::socket;
 use crate::server::throttle::Throttle;
+use crate::server::tls::Tls;
 
 /// Accepts connections for one server.
 pub struct Acceptor<'a> {
@@ -40,13 +41,14 @@ pub struct Acceptor<'a> {
 
 impl<'a> Acceptor<'a> {
     /// An acceptor within the limits of the configuration.
-    pub fn new(config: &Config, api: Api, connections: &'a Connections) -> Self {
+    pub fn new(config: &Config, api: Api, tls: Option<Arc<Tls>>, connections: &'a Connections) -> Self {
         let handshakes = usize::try_from(config.limits.max_handshakes).unwrap_or(usize::MAX);
         Acceptor {
             api,
             connections,
             greeting: Arc::new(Greeting {
                 http2: http2(config, connections.streams()),
+                tls,
                 deadline: config.limits.handshake_deadline,
             }),
             handshakes: Arc::new(Semaphore::new(handshakes.min(Semaphore::MAX_PERMITS))),

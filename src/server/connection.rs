@@ -23,6 +23,8 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout_at};
 use crate::api::{Api, Asked, Body, Peer, Reply};
 use crate::server::connections::Streams;
 use crate::server::socket;
+use crate::server::tls::Tls;
+use crate::server::wire::Wire;
 
 /// A connection without a request that is told to go away gets this long to do so.
 const LINGER: Duration = Duration::from_secs(1);
@@ -31,6 +33,8 @@ const LINGER: Duration = Duration::from_secs(1);
 pub struct Greeting {
     /// HTTP/2 with its limits.
     pub http2: http2::Builder<Streams>,
+    /// TLS, where that is spoken.
+    pub tls: Option<Arc<Tls>>,
     /// From accept to the first request.
     pub deadline: Duration,
 }
@@ -71,7 +75,9 @@ pub async fn serve(
     greeting: &Greeting,
     deadline: Instant,
 ) {
-    let (stream, certificate) = match timeout_at(deadline, socket::establish(stream)).await {
+    let (stream, certificate) = match timeout_at(deadline, socket::establish(stream, greeting.tls.as_deref()))
+        .await
+    {
         Ok(Ok(established)) => established,
         Ok(Err(error)) => return tracing::debug!(%peer, %error, "the connection could not be established"),
         Err(_) => return tracing::debug!(%peer, "the connection was not established in time"),
@@ -84,7 +90,7 @@ pub async fn serve(
     drive(pin!(connection), &peer, &gate, deadline).await;
 }
 
-type Connection = http2::Connection<TokioIo<TcpStream>, Connected, Streams>;
+type Connection = http2::Connection<TokioIo<Wire>, Connected, Streams>;
 
 async fn drive(mut connection: Pin<&mut Connection>, peer: &Peer, gate: &Gate, deadline: Instant) {
     // Boxed, so that it costs nothing once the first request is there.

@@ -1,4 +1,5 @@
-//! What of the configuration can be changed in a running server: quotas, policies, roles and keys.
+//! What of the configuration can be changed in a running server: quotas, policies, roles, keys, and the files of
+//! TLS.
 //!
 //! Made by the server, applied by whoever reads a configuration again: `bugle serve` on SIGHUP.
 
@@ -10,7 +11,9 @@ use crate::auth::{Access, Policies, Secret, Settings, Vault};
 use crate::config::Config;
 use crate::error::Result;
 use crate::limits::SECRET_BYTES_MIN;
+use crate::metrics::State;
 use crate::quota::Quotas;
+use crate::server::tls::Tls;
 use crate::store::unix_nanos;
 
 /// The parts of a server that follow its configuration.
@@ -20,16 +23,23 @@ pub struct Live {
     pub quotas: Arc<Quotas>,
     /// Who may do what.
     pub access: Arc<Access>,
+    /// TLS, where that is spoken.
+    pub tls: Option<Arc<Tls>>,
 }
 
 impl Live {
     /// As the configuration says now. Errors: rules that contradict each other, files that cannot be used.
-    pub fn new(config: &Config) -> Result<Live> {
-        Ok(Live { quotas: Quotas::new(config.quotas.clone())?, access: Arc::new(access(config)?) })
+    pub fn new(config: &Config, metrics: &Arc<State>) -> Result<Live> {
+        Ok(Live {
+            quotas: Quotas::new(config.quotas.clone())?,
+            access: Arc::new(access(config)?),
+            tls: Tls::new(&config.tls, metrics.clone())?,
+        })
     }
 
     /// Follows this configuration from now on. Errors: what cannot be used, and then nothing changes.
     pub fn apply(&self, config: &Config) -> Result<()> {
+        self.tls.as_ref().map_or(Ok(()), |tls| tls.reload())?;
         self.access.replace(policies(config))?;
         self.quotas.replace(config.quotas.clone())
     }

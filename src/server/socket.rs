@@ -1,7 +1,6 @@
 //! From an accepted socket to something HTTP/2 can be spoken on, and who is at its other end.
 //!
-//! [`establish`] is the one place where TLS and the identity it proves are to be added; whatever it
-//! does is inside the handshake deadline.
+//! [`establish`] is the one place where TLS begins; it is inside the handshake deadline.
 
 use std::io;
 
@@ -10,6 +9,8 @@ use tokio::net::TcpStream;
 
 use crate::auth::Principal;
 use crate::config::Keepalive;
+use crate::server::tls::Tls;
+use crate::server::wire::Wire;
 
 /// Sets what the kernel should do for the connection: send at once, and notice a peer that is
 /// gone, also while data is on its way to it (`TCP_USER_TIMEOUT`).
@@ -23,8 +24,9 @@ pub fn configure(stream: &TcpStream, keepalive: &Keepalive) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the connection ready for HTTP/2: plaintext, so there is nothing to do and nobody is
-/// identified.
-pub async fn establish(stream: TcpStream) -> io::Result<(TcpStream, Option<Principal>)> {
-    Ok((stream, None))
+/// Makes the connection ready for HTTP/2; and whom its certificate names, where it showed one.
+pub async fn establish(stream: TcpStream, tls: Option<&Tls>) -> io::Result<(Wire, Option<Principal>)> {
+    let Some(tls) = tls else { return Ok((Wire::Plain(stream), None)) };
+    let (stream, principal) = tls.accept(stream).await?;
+    Ok((Wire::Tls(Box::new(stream)), principal))
 }
