@@ -7,6 +7,7 @@ mod admission;
 mod authority;
 mod bounded;
 mod bus;
+mod certs;
 mod cli;
 mod client;
 mod collector;
