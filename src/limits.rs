@@ -201,3 +201,62 @@ pub const METRICS_CONNECTIONS_MAX: usize = 64;
 /// From the start of a connection to that endpoint to the end of its one answer: the longest that
 /// scrapers wait by default.
 pub const METRICS_CONNECTION_MAX: Duration = Duration::from_secs(10);
+
+// ---- who calls ---------------------------------------------------------------------------------
+
+/// Longest credential, bytes: a JWT with many claims fits, and half of a request's header list.
+pub const CREDENTIAL_BYTES_MAX: usize = 8 * 1024;
+/// Longest pattern of names in policies and grants, bytes: the longest name, and its `*`.
+pub const PATTERN_BYTES_MAX: usize = TOPIC_BYTES_MAX + 1;
+/// Longest name of a role, bytes: an issuer's name is part of some.
+pub const ROLE_BYTES_MAX: usize = 256;
+/// Most policies, and most roles: a decision looks at those of one principal, at worst at all.
+pub const POLICIES_MAX: usize = 10_000;
+/// Most members of one role that the configuration names.
+pub const ROLE_MEMBERS_MAX: usize = 10_000;
+/// Rules that an explanation cites as the nearest where none decides: more would bury them.
+pub const NEAREST_RULES_MAX: usize = 3;
+/// Most issuers of JWTs: each may have its key set asked for over the network.
+pub const ISSUERS_MAX: usize = 100;
+/// Most API keys: all of them are read, and written, as one file.
+pub const KEYS_MAX: usize = 10_000;
+/// Largest file of API keys, bytes: room for the most keys with the longest names.
+pub const KEYS_FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Most roles that one API key has.
+pub const KEY_ROLES_MAX: usize = 32;
+/// The part of an API key that names it, bytes: random, so that nobody names the same twice.
+pub const KEY_ID_BYTES: usize = 16;
+/// The part of an API key that proves it, bytes: nobody guesses 256 random bits.
+pub const KEY_SECRET_BYTES: usize = 32;
+/// Shortest secret that signs tokens, bytes: as long as the hash it is used with.
+pub const SECRET_BYTES_MIN: usize = 32;
+/// Largest file with a secret, a public key, bytes: a longer one is some other file.
+pub const SECRET_FILE_BYTES_MAX: usize = 4096;
+/// Shortest life of a disposable token.
+pub const TOKEN_TTL_MIN: Duration = Duration::from_secs(1);
+/// Longest life of a disposable token: it cannot be revoked by itself.
+pub const TOKEN_TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Longest id of a disposable token, bytes: it is part of a principal's name.
+pub const TOKEN_ID_BYTES_MAX: usize = 64;
+/// Most grants of one disposable token: they travel with every call.
+pub const GRANTS_MAX: usize = 16;
+/// Largest set of keys that an issuer publishes, bytes.
+pub const KEY_SET_BYTES_MAX: usize = 256 * 1024;
+/// Most keys of one such set.
+pub const KEY_SET_KEYS_MAX: usize = 100;
+/// Keys of a set that one JWT is tried against: more than one have the same id only while an issuer
+/// changes them.
+pub const KEY_SET_TRIES_MAX: usize = 4;
+/// Most that the clocks of an issuer and of this server may differ by.
+pub const LEEWAY_MAX: Duration = Duration::from_secs(300);
+/// What they may differ by when nothing else is said.
+pub const LEEWAY_DEFAULT: Duration = Duration::from_secs(30);
+/// How often the key set of an issuer is asked for.
+pub const KEY_SET_INTERVAL: Duration = Duration::from_secs(300);
+/// A key set is asked for again at once when a JWT names a key that is not in it, and not more often
+/// than this: whoever makes JWTs up chooses what they name.
+pub const KEY_SET_INTERVAL_MIN: Duration = Duration::from_secs(10);
+/// From asking for a key set to its last byte.
+pub const KEY_SET_DEADLINE: Duration = Duration::from_secs(10);
+/// The start waits this long for key sets; calls that need them are refused until they are there.
+pub const KEY_SET_START_MAX: Duration = Duration::from_secs(5);

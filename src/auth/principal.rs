@@ -24,8 +24,16 @@ pub enum Kind {
     Token,
 }
 
+/// Whether a character is there and does not show: it joins, breaks, or turns the text around it.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{feff}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
 impl Kind {
-    const ALL: [Kind; 5] = [Kind::Anonymous, Kind::Key, Kind::Jwt, Kind::Certificate, Kind::Token];
+    /// Every kind, in the order of the declaration.
+    pub const ALL: [Kind; 5] = [Kind::Anonymous, Kind::Key, Kind::Jwt, Kind::Certificate, Kind::Token];
 
     /// What a principal of this kind begins with.
     pub fn as_str(self) -> &'static str {
@@ -37,33 +45,39 @@ impl Kind {
             Kind::Token => "token",
         }
     }
+
+    /// The kind of this name, of those whose principals have one.
+    pub fn parse(text: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| *kind != Kind::Anonymous && kind.as_str() == text)
+    }
 }
 
 /// Who calls. A clone is a reference.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Principal {
     kind: Kind,
-    name: Arc<str>,
+    /// As it is written.
+    text: Arc<str>,
 }
 
 impl Principal {
     /// Whoever calls where authentication is off.
     pub fn anonymous() -> Principal {
-        Principal { kind: Kind::Anonymous, name: Arc::from("") }
+        Principal { kind: Kind::Anonymous, text: Arc::from(Kind::Anonymous.as_str()) }
     }
 
     /// The principal of this kind and name. Errors: a name that is empty, longer than
-    /// [`PRINCIPAL_BYTES_MAX`], or has control characters or white space, which would make log lines
-    /// and policies ambiguous.
+    /// [`PRINCIPAL_BYTES_MAX`], or has white space, control characters or characters that nobody sees,
+    /// which would make log lines and policies ambiguous.
     pub fn new(kind: Kind, name: &str) -> Result<Principal> {
-        let is_plain = !name.chars().any(|c| c.is_control() || c.is_whitespace());
+        let is_plain = !name.chars().any(|c| c.is_control() || c.is_whitespace() || is_invisible(c));
         if kind == Kind::Anonymous || name.is_empty() || name.len() > PRINCIPAL_BYTES_MAX || !is_plain {
             let description = format!(
-                "has to be a name of 1 to {PRINCIPAL_BYTES_MAX} bytes without white space and control characters"
+                "has to be a name of 1 to {PRINCIPAL_BYTES_MAX} bytes without white space and invisible characters"
             );
             return Err(Error::field("principal", description));
         }
-        Ok(Principal { kind, name: Arc::from(name) })
+        Ok(Principal { kind, text: format!("{}:{name}", kind.as_str()).into() })
     }
 
     /// The principal that is written so: `key:billing`, or `anonymous`.
@@ -71,10 +85,7 @@ impl Principal {
         if text == Kind::Anonymous.as_str() {
             return Ok(Principal::anonymous());
         }
-        let known = text.split_once(':').and_then(|(kind, name)| {
-            let kind = Kind::ALL.into_iter().find(|it| it.as_str() == kind)?;
-            Some((kind, name))
-        });
+        let known = text.split_once(':').and_then(|(kind, name)| Some((Kind::parse(kind)?, name)));
         let Some((kind, name)) = known else {
             let description = "has to be anonymous, key:NAME, jwt:ISSUER/SUBJECT, cert:NAME or token:ID";
             return Err(Error::field("principal", description));
@@ -87,9 +98,14 @@ impl Principal {
         self.kind
     }
 
-    /// Its name within its kind.
+    /// Its name within its kind; empty for nobody.
     pub fn name(&self) -> &str {
-        &self.name
+        self.text.split_once(':').map_or("", |(_, name)| name)
+    }
+
+    /// As it is written, and stored with each message that it publishes.
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
     }
 
     /// Whether nobody is named, since authentication is off.
@@ -100,10 +116,7 @@ impl Principal {
 
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind {
-            Kind::Anonymous => f.write_str(self.kind.as_str()),
-            kind => write!(f, "{}:{}", kind.as_str(), self.name),
-        }
+        f.write_str(&self.text)
     }
 }
 
@@ -122,7 +135,7 @@ mod tests {
         for text in ["anonymous", "key:billing", "jwt:corp/alice@example.org", "cert:spiffe://corp/a", "token:x:y"] {
             assert_eq!(Principal::parse(text).unwrap().to_string(), text);
         }
-        for text in ["", "billing", "key:", "anonymous:x", "role:x", "key:a b", "key:a\n", "Key:a"] {
+        for text in ["", "billing", "key:", "anonymous:x", "role:x", "key:a b", "key:a\n", "Key:a", "key:a\u{200b}", "jwt:corp/\u{202e}nimda"] {
             assert!(Principal::parse(text).is_err(), "{text:?}");
         }
     }
