@@ -4,9 +4,14 @@
 //! The list of methods comes from the descriptors, so what reflection lists is what can be called.
 //! The `server` calls it through hyper's `Service`; tests and embedders may use tower's.
 
+mod admission;
+mod audit;
+mod authenticate;
 mod body;
 mod caller;
 mod frame;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod health;
 mod native;
 mod observe;
@@ -14,6 +19,7 @@ mod peer;
 mod reflection;
 mod refusal;
 mod reply;
+mod rights;
 mod status;
 
 use std::collections::HashMap;
@@ -26,20 +32,31 @@ use hyper::body::Incoming;
 use tokio::sync::watch;
 use tonic::codegen::Service;
 
+pub use audit::AUDIT_TARGET;
 pub use body::Body;
 pub use health::Phase;
 pub use peer::{Asked, Peer};
 use reply::Answer;
 pub use reply::Reply;
+use rights::Rights;
 
+use crate::auth::{Access, Identity};
 use crate::broker::Broker;
 use crate::error::Result;
+use crate::limits;
+use admission::Admission;
 
 /// What an operator decides about the APIs.
 #[derive(Clone)]
 pub struct Options {
     /// Largest request, bytes.
     pub max_message_bytes: usize,
+    /// Who may do what.
+    pub access: Arc<Access>,
+    /// Calls at once on all connections together.
+    pub max_streams: u64,
+    /// Bytes of requests that have come in part.
+    pub max_publish_bytes_in_flight: usize,
     /// The log of the process, where it is the server's to change.
     pub logging: Option<Arc<dyn Logging>>,
 }
@@ -54,7 +71,14 @@ pub trait Logging: Send + Sync {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { max_message_bytes: crate::limits::MESSAGE_BYTES_MAX, logging: None }
+        Options {
+            max_message_bytes: limits::MESSAGE_BYTES_MAX,
+            access: Arc::new(Access::open()),
+            max_streams: limits::STREAMS_MAX,
+            max_publish_bytes_in_flight: usize::try_from(limits::PUBLISH_BYTES_IN_FLIGHT_MAX)
+                .unwrap_or(usize::MAX),
+            logging: None,
+        }
     }
 }
 
@@ -66,7 +90,9 @@ struct Inner {
     routes: HashMap<String, Route>,
     health: health::Service,
     reflection: reflection::Services,
+    rights: Rights,
     native: native::Native,
+    admission: Admission,
     observer: Arc<observe::Observer>,
 }
 
@@ -96,6 +122,17 @@ impl Route {
     }
 }
 
+impl Route {
+    /// Whether it answers only to those who say who they are: not health, which balancers ask for, and
+    /// reflection, which says what everybody can read in the contract.
+    fn wants_to_know(self) -> bool {
+        match self {
+            Route::Bus | Route::Admin | Route::Monitor => true,
+            Route::Health | Route::ReflectionV1 | Route::ReflectionV1Alpha => false,
+        }
+    }
+}
+
 impl Api {
     /// The services on this broker; health follows the phase. Fails only if the descriptors that
     /// are compiled in cannot be read.
@@ -104,24 +141,38 @@ impl Api {
             .into_iter()
             .filter_map(|(service, path)| Some((path, Route::of(&service)?)))
             .collect();
+        let rights = Rights::new(options.access.clone());
+        let (streams_max, bytes_max) = (options.max_streams, options.max_publish_bytes_in_flight);
+        let admission = Admission::new(&broker, streams_max, bytes_max);
         Ok(Api(Arc::new(Inner {
             routes,
             health: health::service(phase),
             reflection: reflection::services()?,
             observer: Arc::new(observe::Observer::new(&broker)),
-            native: native::Native::new(broker, &options),
+            native: native::Native::new(broker, rights.clone(), admission.clone(), &options),
+            rights,
+            admission,
         })))
     }
 
+    /// Ends, for ever, streams whose callers may not go on. The server runs it.
+    pub async fn watch_rights(&self) {
+        self.0.rights.watch().await;
+    }
+
     /// Answers one request. A request that cannot be served is answered too, so this never fails.
-    pub fn answer(&self, request: Request<Incoming>) -> Reply {
+    pub fn answer(&self, mut request: Request<Incoming>) -> Reply {
         let inner = &*self.0;
         let route = inner.routes.get(request.uri().path()).copied();
+        let admitted = route.map_or(Ok(()), |route| inner.admit(route, &mut request));
         let call = observe::Call::new(&inner.observer, &request, route.is_some());
         let route = match refusal::check(&request, route.is_some()) {
             Ok(()) => route,
             Err(response) => return Reply::new(Answer::Ready(Some(*response)), call),
         };
+        if let Err(error) = admitted {
+            return Reply::new(Answer::Ready(Some(status::status(error).into_http())), call);
+        }
         let answer = match route {
             Some(Route::Health) => Answer::Generated(inner.health.clone().call(request)),
             Some(Route::ReflectionV1) => Answer::Generated((inner.reflection.v1)(request)),
@@ -132,6 +183,28 @@ impl Api {
             None => Answer::Ready(Some(refusal::unknown_method(request.uri().path()))),
         };
         Reply::new(answer, call)
+    }
+}
+
+impl Inner {
+    /// Whether a call is looked at, and who makes it. Health is in any case: an orchestrator would end a
+    /// server that is only busy.
+    fn admit(&self, route: Route, request: &mut Request<Incoming>) -> Result<()> {
+        if request.uri().path() == health::CHECK {
+            return Ok(());
+        }
+        self.admission.stream()?;
+        if !route.wants_to_know() {
+            return Ok(());
+        }
+        let peer = request.extensions().get::<Peer>();
+        let identity = authenticate::identify(self.rights.access(), request)
+            .inspect_err(|error| self.rights.unknown(peer.map(Peer::address), error))?;
+        self.admission.connection(peer, identity.as_ref().map(Identity::principal))?;
+        if let Some(identity) = identity {
+            request.extensions_mut().insert(identity);
+        }
+        Ok(())
     }
 }
 

@@ -9,34 +9,28 @@ mod access;
 mod explain;
 mod grant;
 mod identity;
-mod issuer;
-mod jwks;
-mod jwt;
 mod key;
 mod pattern;
 mod policy;
 mod principal;
 mod refusal;
 mod secret;
-mod signature;
 mod token;
 mod vault;
 mod who;
 
 pub use access::{Access, Presented, Resource, Settings};
-pub use explain::{Cited, Explanation, Near};
-pub use grant::{Actions, Grant, Misfit};
+pub use explain::Explanation;
+pub use grant::{Actions, Grant};
 pub use identity::{Identity, Proof};
-pub use issuer::{Issuer, KeysAt, check_algorithms};
-pub use jwks::{KeySet, KeySource};
-pub use key::{IssuedKey, Key, KeyId, Keys};
+pub use key::{IssuedKey, Key, KeyId};
 pub use pattern::Pattern;
 pub use policy::{Policies, Role, Rule};
 pub use principal::{Kind, Principal};
 pub use secret::Secret;
-pub use token::{ISSUER as OWN_ISSUER, IssuedToken, TokenRequest};
+pub use token::MintedToken;
 pub use vault::Vault;
-pub use who::{Who, check_role};
+pub use who::Who;
 
 /// What is done to a topic, a namespace or the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -26,6 +26,7 @@ use crate::limits::{
     STALL_TIMEOUT_DEFAULT,
 };
 use crate::metrics::Metrics;
+use crate::quota::{Account, Quotas};
 use crate::store::{Log, MemoryStore, Receipt, Refusal, Shared};
 use crate::topic::{Batch, Broadcast, Budget, Charge, End, Fanout, Namespace, Retention, TopicName};
 use crate::trace::Recorder;
@@ -50,6 +51,9 @@ pub struct Options {
     pub stall_timeout: Duration,
     /// Upper bound of one response, bytes, unless the subscriber asks for less.
     pub max_batch_bytes: usize,
+    /// What namespaces and principals may use. Topics and subscriptions are counted here; what is
+    /// published is for the caller to ask about, before it costs anything.
+    pub quotas: Arc<Quotas>,
 }
 
 impl Default for Options {
@@ -63,6 +67,7 @@ impl Default for Options {
             heartbeat_interval: HEARTBEAT_DEFAULT,
             stall_timeout: STALL_TIMEOUT_DEFAULT,
             max_batch_bytes: BATCH_BYTES_DEFAULT,
+            quotas: Arc::default(),
         }
     }
 }
@@ -90,6 +95,7 @@ impl Broker {
     pub fn observed(options: Options, metrics: Arc<Metrics>, recorder: Arc<Recorder>) -> Arc<Broker> {
         let shared = Shared { budget: Budget::new(options.memory_budget), fanout: Fanout::new() };
         let registry = Registry::new(MemoryStore::new(shared.clone()), &options, metrics.state().clone());
+        metrics.state().count_quotas(options.quotas.clone());
         metrics.state().memory_budget.set(options.memory_budget as u64);
         let broker = Arc::new(Broker {
             options,
@@ -111,8 +117,18 @@ impl Broker {
 
     /// Publishes a batch to a topic, which is opened if that is allowed.
     pub async fn publish(&self, name: &TopicName, batch: &Batch) -> Result<Receipt> {
+        self.publish_by(None, name, batch).await
+    }
+
+    /// The same for a principal, which a topic that is opened counts for.
+    pub async fn publish_by(
+        &self,
+        by: Option<&Arc<Account>>,
+        name: &TopicName,
+        batch: &Batch,
+    ) -> Result<Receipt> {
         loop {
-            let topic = self.open(name).await?;
+            let topic = self.open(name, by).await?;
             match self.publish_to(&topic, batch).await {
                 Ok(receipt) => return Ok(receipt),
                 Err(Refusal::Error(error)) => return Err(error),
@@ -135,7 +151,7 @@ impl Broker {
     pub async fn subscribe(&self, name: &TopicName, request: Subscribe) -> Result<Subscription> {
         let mut request = request;
         loop {
-            let topic = self.open(name).await?;
+            let topic = self.open(name, request.by.as_ref()).await?;
             topic.note_used(self.shared.fanout.now());
             match Subscription::open(self, topic, &mut request)? {
                 Ok(subscription) => return Ok(subscription),
@@ -206,11 +222,11 @@ impl Broker {
         &self.options
     }
 
-    async fn open(&self, name: &TopicName) -> Result<Arc<Topic>> {
+    async fn open(&self, name: &TopicName, by: Option<&Arc<Account>>) -> Result<Arc<Topic>> {
         match self.registry.find(name)? {
             Some(topic) => Ok(topic),
             None if self.options.auto_create => {
-                Ok(self.registry.open(name, self.options.retention, false).await?.0)
+                Ok(self.registry.open(name, self.options.retention, false, by).await?.0)
             }
             None => Err(topic_not_found(name)),
         }

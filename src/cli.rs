@@ -6,15 +6,18 @@ mod completions;
 mod dialect;
 mod exit;
 mod health;
+mod keys;
 mod log;
 mod namespaces;
 mod output;
 mod paint;
+mod policy;
 mod publish;
 pub mod serve;
 mod start;
 mod subscribe;
 mod target;
+mod tokens;
 mod top;
 mod topics;
 mod trace;
@@ -57,6 +60,12 @@ enum Command {
     Topics(topics::TopicsArgs),
     /// List, create and delete namespaces
     Namespaces(namespaces::NamespacesArgs),
+    /// Create, list and delete API keys
+    Keys(keys::KeysArgs),
+    /// Create disposable tokens with narrowed rights
+    Tokens(tokens::TokensArgs),
+    /// Explain who may do what, and why
+    Policy(policy::PolicyArgs),
     /// Watch a running server: its load, its topics, their subscriptions
     Top(top::TopArgs),
     /// Send a probe through a topic and show when it was where
@@ -79,6 +88,9 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Subscribe(args) => subscribe::run(args).await,
         Command::Topics(args) => topics::run(args).await,
         Command::Namespaces(args) => namespaces::run(args).await,
+        Command::Keys(args) => keys::run(args).await,
+        Command::Tokens(args) => tokens::run(args).await,
+        Command::Policy(args) => policy::run(args).await,
         Command::Top(args) => top::run(args).await,
         Command::Trace(args) => trace::run(args).await,
         Command::Log(args) => log::run(args).await,

@@ -12,9 +12,11 @@
 //! each version of that crate has a global provider of its own, so one that was installed in any
 //! other version is silently not seen.
 
+pub mod access;
 mod admin;
 mod backoff;
 mod connection;
+mod credential;
 mod event;
 mod health;
 mod message;

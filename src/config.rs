@@ -15,6 +15,7 @@ mod loaded;
 mod memory;
 mod mistake;
 mod nearest;
+mod quotas;
 mod signals;
 mod standard;
 mod table;
@@ -35,6 +36,7 @@ pub use units::format_bytes;
 pub use value::{Field, Kind, Raw, Size, Value};
 
 use crate::limits;
+use crate::quota;
 use crate::topic::Namespace;
 
 /// The port of the bus when nothing else is said.
@@ -63,6 +65,8 @@ pub struct Config {
     pub delivery: Delivery,
     /// What clients may use.
     pub limits: Limits,
+    /// What each namespace or principal may use.
+    pub quotas: Vec<quota::Rule>,
     /// How dead peers are found.
     pub keepalive: Keepalive,
     /// Where the metrics are.
@@ -115,12 +119,20 @@ pub struct Limits {
     pub max_connections_per_address: u64,
     /// Connections at once that have not sent a request yet.
     pub max_handshakes: u64,
+    /// Connections at once from one IP address that have not sent a request yet.
+    pub max_handshakes_per_address: u64,
+    /// Connections a second from one IP address.
+    pub connections_per_second_per_address: u64,
     /// From accept to the first request.
     pub handshake_deadline: Duration,
     /// Streams at once on one connection.
     pub max_streams_per_connection: u64,
+    /// Streams at once on all connections together.
+    pub max_streams: u64,
     /// Largest request.
     pub max_message_bytes: Size,
+    /// Bytes of requests that have come in part.
+    pub max_publish_bytes_in_flight: Size,
     /// Largest header list of a request.
     pub max_header_bytes: Size,
     /// Flow-control window of a connection.
@@ -174,13 +186,18 @@ impl Default for Config {
                 max_connections: limits::CONNECTIONS_MAX as u64,
                 max_connections_per_address: limits::CONNECTIONS_MAX as u64,
                 max_handshakes: limits::HANDSHAKES_MAX as u64,
+                max_handshakes_per_address: limits::HANDSHAKES_PER_ADDRESS_MAX as u64,
+                connections_per_second_per_address: limits::CONNECTIONS_PER_SECOND_PER_ADDRESS,
                 handshake_deadline: limits::HANDSHAKE_DEADLINE,
                 max_streams_per_connection: u64::from(limits::STREAMS_PER_CONNECTION_MAX),
+                max_streams: limits::STREAMS_MAX,
                 max_message_bytes: Size(limits::MESSAGE_BYTES_MAX as u64),
+                max_publish_bytes_in_flight: Size(limits::PUBLISH_BYTES_IN_FLIGHT_MAX),
                 max_header_bytes: Size(u64::from(limits::HEADER_LIST_BYTES_MAX)),
                 connection_window: Size(u64::from(limits::CONNECTION_WINDOW_BYTES)),
                 stream_window: Size(u64::from(limits::STREAM_WINDOW_BYTES)),
             },
+            quotas: Vec::new(),
             keepalive: Keepalive { interval: limits::KEEPALIVE_INTERVAL, timeout: limits::KEEPALIVE_TIMEOUT },
             metrics: Metrics::default(),
             otlp: Otlp::default(),
@@ -198,6 +215,12 @@ impl Config {
             found.push((
                 "limits.max_message_bytes",
                 "is larger than memory_budget; the largest request has to fit it".to_owned(),
+            ));
+        }
+        if self.limits.max_message_bytes > self.limits.max_publish_bytes_in_flight {
+            found.push((
+                "limits.max_publish_bytes_in_flight",
+                "is smaller than limits.max_message_bytes; the largest request has to fit it".to_owned(),
             ));
         }
         if self.limits.stream_window > self.limits.connection_window {

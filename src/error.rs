@@ -98,6 +98,8 @@ struct Inner {
     reason: Option<Cow<'static, str>>,
     metadata: BTreeMap<Cow<'static, str>, String>,
     violations: Vec<Violation>,
+    /// Whose quota is used up, and which: see [`Error::exceeds`].
+    exceeded: Option<Violation>,
     retry_after: Option<Duration>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -111,6 +113,7 @@ impl Error {
             reason: None,
             metadata: BTreeMap::new(),
             violations: Vec::new(),
+            exceeded: None,
             retry_after: None,
             source: None,
         }))
@@ -152,9 +155,21 @@ impl Error {
         self
     }
 
+    /// Says whose quota is used up (`namespace:eu`) and what it is; becomes a `QuotaFailure`.
+    pub fn exceeds(mut self, subject: impl Into<String>, description: impl Into<String>) -> Self {
+        self.0.exceeded = Some(Violation { field: subject.into(), description: description.into() });
+        self
+    }
+
     /// Tells the caller when to come back; becomes a `RetryInfo`.
     pub fn retry_after(mut self, delay: Duration) -> Self {
         self.0.retry_after = Some(delay);
+        self
+    }
+
+    /// The same after so much of the time to come back in has passed.
+    pub fn waited(mut self, time: Duration) -> Self {
+        self.0.retry_after = self.0.retry_after.map(|delay| delay.saturating_sub(time));
         self
     }
 
@@ -177,6 +192,11 @@ impl Error {
     /// The fields that are wrong.
     pub fn violations(&self) -> &[Violation] {
         &self.0.violations
+    }
+
+    /// Whose quota is used up, and what it is, where that is why.
+    pub fn exceeded(&self) -> Option<&Violation> {
+        self.0.exceeded.as_ref()
     }
 
     /// The machine-readable reason, where there is one.

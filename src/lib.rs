@@ -68,6 +68,8 @@ pub mod metrics;
 #[cfg(any(feature = "client", feature = "server"))]
 pub mod proto;
 #[cfg(feature = "server")]
+pub mod quota;
+#[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "server")]
 pub mod store;

@@ -19,6 +19,10 @@ pub const CONTENT_TYPE_BYTES_MAX: usize = 512;
 pub const TRACEPARENT_BYTES_MAX: usize = 128;
 /// W3C asks carriers to keep at least 512 bytes of `tracestate`.
 pub const TRACESTATE_BYTES_MAX: usize = 512;
+/// How often streams are looked at whose caller's credential may have expired or been revoked.
+pub const STAYS_CHECKED_EVERY: Duration = Duration::from_secs(1);
+/// Refusals a second that the audit tells of: whoever is refused can ask as often as it likes.
+pub const AUDITED_REFUSALS_PER_SECOND_MAX: u64 = 100;
 /// Longest name of a principal, bytes: it is stored with every message that it publishes.
 pub const PRINCIPAL_BYTES_MAX: usize = 256;
 /// Most attributes of one message: they are headers, not a second payload.
@@ -141,6 +145,46 @@ pub const ACCEPT_BACKOFF_MIN: Duration = Duration::from_millis(50);
 pub const ACCEPT_BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// From the first signal to the end of the process, at most.
 pub const DRAIN_GRACE_DEFAULT: Duration = Duration::from_secs(10);
+
+// ---- quotas and admission ----------------------------------------------------------------------
+
+/// Most rules of quotas: all are looked at when a namespace or a principal is first seen.
+pub const QUOTA_RULES_MAX: usize = 1_000;
+/// Principals whose use is known at once, a few hundred bytes each: more than connections by default,
+/// for each may be somebody else. Those that use nothing are forgotten first.
+pub const QUOTA_PRINCIPALS_MAX: usize = 131_072;
+/// When to come back for what is not a matter of time: a place that others have to give up first.
+pub const QUOTA_RETRY: Duration = Duration::from_secs(1);
+/// Requests over a quota that are answered in a second, for each namespace or principal; further ones
+/// wait for their turn, at most a second: so one stream hears as many as [`PUBLISH_PIPELINE_MAX`], a
+/// little more, in a second. Each is a wake-up, a read and a write, some tens of
+/// microseconds of the core that others are served by; so many are a few thousandths of it, and whoever
+/// does not slow down by itself is slowed down by them.
+pub const QUOTA_REFUSALS_PER_SECOND: u64 = 100;
+/// Calls at once on all connections together, the default of `limits.max_streams`: each costs from 2
+/// to 8 kB beside the memory budget, so 2 GB at the most.
+pub const STREAMS_MAX: u64 = 250_000;
+/// Bytes of requests that have come in part, the default of `limits.max_publish_bytes_in_flight`: a
+/// thousand publishers halfway through a batch of 256 KiB. It has a cap of its own because the memory
+/// budget alone would let requests that are never finished push out the messages of everybody.
+pub const PUBLISH_BYTES_IN_FLIGHT_MAX: u64 = 256 * 1024 * 1024;
+/// Connections a second from one address, the default of `limits.connections_per_second_per_address`.
+/// With [`ADDRESS_BURST_SECONDS`] a host that comes back with 20,000 connections at once meets no
+/// limit, and it takes longer to greet so many than the next 20,000 have to wait; whoever opens and
+/// closes connections without end is kept to what a core can greet beside its other work.
+pub const CONNECTIONS_PER_SECOND_PER_ADDRESS: u64 = 2_000;
+/// So many seconds' worth of connections may come from an address at once.
+pub const ADDRESS_BURST_SECONDS: u64 = 10;
+/// Addresses whose rate is known at once, 32 bytes each. Those that would be allowed everything again
+/// are forgotten first; where all are busy, a new address is not limited by itself: the global caps
+/// are for floods from that many.
+pub const ADDRESSES_MAX: usize = 65_536;
+/// Connections of one address that have not sent their first request, the default of
+/// `limits.max_handshakes_per_address`; more wait, without a place among
+/// [`HANDSHAKES_MAX`], so that one silent host leaves most of those to others.
+pub const HANDSHAKES_PER_ADDRESS_MAX: usize = 256;
+/// An IPv6 host has a network of so many bits to itself and may use any address of it.
+pub const IPV6_HOST_BITS: u32 = 64;
 
 // ---- what the server tells of itself -----------------------------------------------------------
 

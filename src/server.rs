@@ -11,6 +11,7 @@ mod acceptor;
 mod connection;
 mod connections;
 mod endpoint;
+mod origin;
 mod socket;
 mod throttle;
 
@@ -29,6 +30,7 @@ use crate::config::{Config, format_bytes};
 use crate::error::{Code, Error, Result};
 use crate::limits::LISTEN_BACKLOG;
 use crate::metrics::{Metrics, Readers};
+use crate::quota::Quotas;
 use crate::server::acceptor::Acceptor;
 use crate::server::connections::Connections;
 use crate::store::unix_nanos;
@@ -80,7 +82,8 @@ impl Server {
         let (recorder, metrics) = observers(&config)?;
         let endpoint = config.metrics.listen.map(endpoint::bind).transpose()?;
         let exporter = Exporter::start(&config, &recorder, &metrics)?;
-        let broker = Broker::observed(broker_options(&config), metrics, recorder);
+        let quotas = Quotas::new(config.quotas.clone())?;
+        let broker = Broker::observed(broker_options(&config, quotas), metrics, recorder);
         let (phase, _) = watch::channel(Phase::Serving);
         Ok(Server { listener, address, config, broker, phase, metrics: endpoint, exporter, logging: None })
     }
@@ -112,6 +115,11 @@ impl Server {
         Arc::clone(&self.broker)
     }
 
+    /// What can be changed while it runs.
+    pub fn live(&self) -> Live {
+        Live { quotas: self.broker.options().quotas.clone() }
+    }
+
     /// Serves until `shutdown` is ready, then drains: see the module.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Drained> {
         let Server { listener, address, config, broker, phase, metrics, exporter, logging } = self;
@@ -122,6 +130,8 @@ impl Server {
         });
         let api = Api::new(Arc::clone(&broker), phase.subscribe(), api_options(&config, logging))?;
         let connections = Connections::new(&config.limits, broker.metrics().state());
+        let rights = api.clone();
+        let _rights = AbortOnDropHandle::new(tokio::spawn(async move { rights.watch_rights().await }));
         let acceptor = Acceptor::new(&config, api, &connections);
         say_that_it_serves(&config, address, metrics_address);
         tokio::select! {
@@ -143,6 +153,19 @@ impl Server {
             exporter.end().await;
         }
         Ok(Drained { cut })
+    }
+}
+
+/// What of the configuration can be changed in a running server.
+#[derive(Clone)]
+pub struct Live {
+    quotas: Arc<Quotas>,
+}
+
+impl Live {
+    /// Follows this configuration from now on. Errors: what cannot be used, and then nothing changes.
+    pub fn apply(&self, config: &Config) -> Result<()> {
+        self.quotas.replace(config.quotas.clone())
     }
 }
 
@@ -210,7 +233,7 @@ fn observers(config: &Config) -> Result<(Arc<Recorder>, Arc<Metrics>)> {
     Ok((recorder, metrics))
 }
 
-fn broker_options(config: &Config) -> broker::Options {
+fn broker_options(config: &Config, quotas: Arc<Quotas>) -> broker::Options {
     broker::Options {
         memory_budget: config.memory_budget.bytes(),
         auto_create: config.topics.auto_create,
@@ -224,12 +247,20 @@ fn broker_options(config: &Config) -> broker::Options {
         heartbeat_interval: config.delivery.heartbeat_interval,
         stall_timeout: config.delivery.stall_timeout,
         max_batch_bytes: config.delivery.max_batch_bytes.bytes(),
+        quotas,
     }
 }
 
 fn api_options(config: &Config, logging: Option<Logging>) -> api::Options {
     let logging = logging.map(|logging| Arc::new(logging) as Arc<dyn api::Logging>);
-    api::Options { max_message_bytes: config.limits.max_message_bytes.bytes(), logging }
+    let limits = &config.limits;
+    api::Options {
+        max_message_bytes: limits.max_message_bytes.bytes(),
+        max_streams: limits.max_streams,
+        max_publish_bytes_in_flight: limits.max_publish_bytes_in_flight.bytes(),
+        logging,
+        ..Default::default()
+    }
 }
 
 impl api::Logging for Logging {

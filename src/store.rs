@@ -12,7 +12,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub use memory::{MemoryLog, MemoryStore};
 
 use crate::error::{Error, Result};
-use crate::topic::{Batch, Broadcast, Budget, End, Fanout, Past, Position, Retention, Run, TopicName};
+use crate::topic::{
+    Batch, Broadcast, Budget, End, Fanout, Past, Position, Retention, Run, TopicName, Weight,
+};
 
 /// Opens the logs of topics.
 pub trait Store: Send + Sync {
@@ -43,6 +45,8 @@ pub struct Opening {
     pub name: TopicName,
     /// What is kept.
     pub retention: Retention,
+    /// What its messages in memory are a part of.
+    pub weight: crate::sync::Arc<Weight>,
     /// Where the topic goes on, for a store that does not know it itself.
     pub past: Past,
 }

@@ -20,6 +20,7 @@ pub mod record;
 mod retention;
 mod start;
 mod trace;
+mod weight;
 mod wheel;
 
 pub use batch::{Batch, Inherited};
@@ -36,3 +37,4 @@ pub use reader::Reader;
 pub use retention::Retention;
 pub use start::{Found, Start};
 pub use trace::{Created, FannedOut, Trace, TraceContext, Traced};
+pub use weight::Weight;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use limiter::Limiter;
 pub use probes::Probe;
 pub use queue::Waiting;
 pub use sampler::Sampling;
@@ -25,7 +26,6 @@ use crate::limits::{
     SPANS_QUEUED_MAX,
 };
 use crate::topic::{TopicName, TraceContext};
-use limiter::Limiter;
 use probes::Probes;
 use queue::Queue;
 use sampler::Sampler;

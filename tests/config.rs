@@ -74,6 +74,38 @@ fn all_mistakes_are_reported_at_once_each_with_its_place() {
 }
 
 #[test]
+fn quotas_are_tables_of_the_file_and_print_as_such() {
+    let text = "\n[[quotas]]\nnamespace = \"eu.*\"\ntopics = 5\nretained_bytes = \"1MiB\"\n\n\
+                [[quotas]]\nprincipal = \"key:*\"\nconnections = 3\n";
+    let loaded = load(text, &[], &[]).unwrap();
+    assert_eq!(loaded.config.quotas.len(), 2);
+    let printed = loaded.to_toml();
+    assert!(printed.ends_with(text), "{printed}");
+    assert_eq!(load(&printed, &[], &[]).unwrap().config.quotas, loaded.config.quotas);
+}
+
+#[test]
+fn quotas_with_mistakes_say_which_entry_of_which_table_it_is() {
+    let text = "[[quotas]]\nnamespace = \"a\"\ntopics = 1\n[[quotas]]\nprincipal = \"b\"\nretained_bytes = 1\n\
+                [[quotas]]\ntopics = 1\n";
+    let mistakes = load(text, &[], &[]).unwrap_err();
+    let lines: Vec<String> = mistakes.0.iter().map(ToString::to_string).collect();
+    let expected = [
+        (":6: quotas[1].retained_bytes", "is of a namespace"),
+        (":8: quotas[2]", "either namespace or principal"),
+    ];
+    assert_eq!(lines.len(), expected.len(), "{lines:#?}");
+    for (line, (place, advice)) in lines.iter().zip(expected) {
+        assert!(line.contains(place) && line.contains(advice), "{line}");
+    }
+    let text = "[[quotas]]\nnamespace = \"a\"\ntopics = 1\n[[quotas]]\nnamespace = \"a\"\ntopics = 2\n";
+    let mistakes = load(text, &[], &[]).unwrap_err();
+    assert!(mistakes.to_string().contains("quotas[1]: is a second rule for namespace a"), "{mistakes}");
+    let mistakes = load("quotas = [1]\n", &[], &[]).unwrap_err();
+    assert!(mistakes.to_string().contains("begin it with [[quotas]]"), "{mistakes}");
+}
+
+#[test]
 fn a_file_that_is_not_toml_names_each_line_that_is_wrong() {
     let mistakes = load("a = \nlisten = \"127.0.0.1:1\"\nb = \"x\n", &[], &[]).unwrap_err();
     let lines: Vec<String> = mistakes.0.iter().map(ToString::to_string).collect();

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod admin;
+mod admission;
 mod bounded;
 mod bus;
 mod cli;
@@ -25,6 +26,7 @@ mod order;
 mod probe;
 mod propagation;
 mod publishing;
+mod quotas;
 mod reflection;
 mod refusals;
 mod retention;

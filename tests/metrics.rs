@@ -63,7 +63,7 @@ impl Scraped {
 }
 
 /// One request on a connection of its own; the status and the body.
-async fn get(address: SocketAddr, method: &str, path: &str) -> (u16, String) {
+pub async fn get(address: SocketAddr, method: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("{method} {path} HTTP/1.1\r\nhost: bugle\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();

@@ -39,7 +39,7 @@ const TOP: [&str; 12] = [
 const LEFT_BEHIND: [&str; 3] = [".git", ".cache", "target"];
 
 /// Who may import whom, besides itself.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("limits", &[]),
     ("sync", &[]),
     ("proto", &[]),
@@ -47,11 +47,12 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("topic", &["error", "limits", "sync"]),
     ("store", &["error", "limits", "sync", "topic"]),
     ("trace", &["error", "limits", "topic"]),
-    ("metrics", &["error", "limits", "topic", "trace"]),
-    ("broker", &["error", "limits", "metrics", "store", "sync", "topic", "trace"]),
+    ("metrics", &["error", "limits", "quota", "topic", "trace"]),
+    ("broker", &["error", "limits", "metrics", "quota", "store", "sync", "topic", "trace"]),
     ("auth", &["error", "limits", "topic"]),
-    ("config", &["error", "limits", "topic"]),
-    ("api", &["auth", "broker", "error", "limits", "metrics", "proto", "store", "topic", "trace"]),
+    ("quota", &["auth", "error", "limits", "sync", "topic"]),
+    ("config", &["error", "limits", "quota", "topic"]),
+    ("api", &["auth", "broker", "error", "limits", "metrics", "proto", "quota", "store", "topic", "trace"]),
     ("client", &["error", "limits", "proto", "topic"]),
     ("telemetry", &["config", "error", "limits", "metrics", "topic", "trace"]),
     (
@@ -65,6 +66,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
             "limits",
             "metrics",
             "proto",
+            "quota",
             "store",
             "telemetry",
             "topic",

@@ -2,10 +2,12 @@
 //! the metadata.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::{HeaderMap, Request};
 
 use super::Peer;
+use crate::auth::{Identity, Principal};
 use crate::limits::TRACESTATE_BYTES_MAX;
 use crate::topic::TraceContext;
 use crate::trace::TRACE_TARGET;
@@ -15,6 +17,8 @@ use crate::trace::TRACE_TARGET;
 #[derive(Debug, Clone, Default)]
 pub struct Caller {
     peer: Option<Peer>,
+    /// Nothing where nobody has to say who they are.
+    identity: Option<Identity>,
     trace: Option<Box<Carried>>,
 }
 
@@ -28,11 +32,16 @@ struct Carried {
 impl Caller {
     /// The caller of a request.
     pub fn of<B>(request: &Request<B>) -> Caller {
-        let peer = request.extensions().get::<Peer>().cloned();
         let context = text(request.headers(), "traceparent").and_then(TraceContext::parse);
         let trace =
             context.map(|context| Box::new(Carried { context, tracestate: tracestate(request.headers()) }));
-        Caller { peer, trace }
+        Caller { trace, ..Caller::known(request.extensions()) }
+    }
+
+    /// The caller of whose request these are the extensions, as far as they tell.
+    pub fn known(extensions: &http::Extensions) -> Caller {
+        let (peer, identity) = (extensions.get().cloned(), extensions.get().cloned());
+        Caller { peer, identity, trace: None }
     }
 
     /// Its connection.
@@ -43,6 +52,21 @@ impl Caller {
     /// Where it is.
     pub fn address(&self) -> Option<SocketAddr> {
         self.peer.as_ref().map(Peer::address)
+    }
+
+    /// Who it is, where it had to say so.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
+    /// The principal, where it had to say who it is.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.identity.as_ref().map(Identity::principal)
+    }
+
+    /// What its messages say of who published them.
+    pub fn publisher(&self) -> Option<&Arc<str>> {
+        self.principal().map(Principal::text)
     }
 
     /// The context of its `traceparent`, if that is one.

@@ -16,6 +16,9 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 /// The services whose health can be asked for.
 const SERVICES: &[&str] = &["", "bugle.v1.Bus", "bugle.v1.Admin", "bugle.v1.Monitor"];
 
+/// The path of the method that answers at once.
+pub(super) const CHECK: &str = "/grpc.health.v1.Health/Check";
+
 /// Largest health request, bytes: a service's name.
 const REQUEST_BYTES_MAX: usize = 1024;
 

@@ -8,6 +8,8 @@ mod administering;
 mod bus;
 mod convert;
 mod deliveries;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod intake;
 mod monitor;
 mod probe;
@@ -20,10 +22,15 @@ use std::sync::Arc;
 use http::Request;
 use hyper::body::Incoming;
 
+use super::admission::Admission;
 use super::caller::Caller;
 use super::reply::Answer;
+use super::rights::Rights;
 use super::{Logging, Options};
+use crate::auth::{Action, Resource};
 use crate::broker::Broker;
+use crate::error::Result;
+use crate::quota::Account;
 pub use deliveries::Deliveries;
 pub use written::Written;
 
@@ -34,15 +41,28 @@ pub struct Native(Arc<Shared>);
 /// What all calls share.
 pub struct Shared {
     broker: Arc<Broker>,
+    rights: Rights,
+    admission: Admission,
     max_message_bytes: usize,
     logging: Option<Arc<dyn Logging>>,
 }
 
 impl Native {
     /// The services on this broker.
-    pub fn new(broker: Arc<Broker>, options: &Options) -> Native {
+    pub fn new(broker: Arc<Broker>, rights: Rights, admission: Admission, options: &Options) -> Native {
         let (max_message_bytes, logging) = (options.max_message_bytes, options.logging.clone());
-        Native(Arc::new(Shared { broker, max_message_bytes, logging }))
+        Native(Arc::new(Shared { broker, rights, admission, max_message_bytes, logging }))
+    }
+
+    /// Whether this caller may do this. Errors: UNAUTHENTICATED where what proved it has expired,
+    /// PERMISSION_DENIED otherwise.
+    fn may(&self, caller: &Caller, action: Action, resource: Resource<'_>) -> Result<()> {
+        self.rights.check(caller.identity(), caller.address(), action, resource)
+    }
+
+    /// What whoever calls uses counts for this.
+    fn account(&self, caller: &Caller) -> Arc<Account> {
+        self.admission.account(caller.peer(), caller.principal())
     }
 
     /// Answers a call of Bus.

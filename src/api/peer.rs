@@ -2,15 +2,19 @@
 //!
 //! The server puts a [`Peer`] into the extensions of every request and polls it in the
 //! connection's task; whoever holds one can ask that the connection goes away. One atomic and one
-//! waker, because a connection's task looks at it every time it runs.
+//! waker, because a connection's task looks at it every time it runs; beside them, for whom it counts.
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Context;
 
 use futures::task::AtomicWaker;
+
+use super::admission::Tenancy;
+use super::authenticate::Known;
+use crate::auth::Principal;
 
 /// A handle on a connection. A clone is a reference.
 #[derive(Clone)]
@@ -18,8 +22,11 @@ pub struct Peer(Arc<Line>);
 
 struct Line {
     address: SocketAddr,
+    certificate: OnceLock<Principal>,
+    known: Known,
     asked: AtomicU8,
     task: AtomicWaker,
+    tenancy: OnceLock<Tenancy>,
 }
 
 /// What a connection is asked to do; later ones outrank earlier ones.
@@ -36,12 +43,44 @@ pub enum Asked {
 impl Peer {
     /// A handle for the connection from this address.
     pub fn new(address: SocketAddr) -> Self {
-        Peer(Arc::new(Line { address, asked: AtomicU8::new(Asked::Nothing as u8), task: AtomicWaker::new() }))
+        Peer(Arc::new(Line {
+            address,
+            certificate: OnceLock::new(),
+            known: Known::default(),
+            asked: AtomicU8::new(Asked::Nothing as u8),
+            task: AtomicWaker::new(),
+            tenancy: OnceLock::new(),
+        }))
+    }
+
+    /// Its certificate has proved that it is this one.
+    pub fn has_proved(&self, principal: Principal) {
+        let _ = self.0.certificate.set(principal);
+    }
+
+    /// Whom its certificate names, if it has shown one.
+    pub fn certificate(&self) -> Option<&Principal> {
+        self.0.certificate.get()
+    }
+
+    /// What it has proved last with the credential of a call.
+    pub(super) fn known(&self) -> &Known {
+        &self.0.known
     }
 
     /// Where the connection comes from.
     pub fn address(&self) -> SocketAddr {
         self.0.address
+    }
+
+    /// For whom it counts, once somebody has called.
+    pub fn tenancy(&self) -> Option<&Tenancy> {
+        self.0.tenancy.get()
+    }
+
+    /// It counts for them; the first word counts.
+    pub fn counts_for(&self, tenancy: Tenancy) {
+        let _ = self.0.tenancy.set(tenancy);
     }
 
     /// Asks the connection to take no new calls and to end when the open ones have ended.

@@ -1,7 +1,7 @@
 //! The one place where an [`Error`] becomes a gRPC status.
 //!
 //! The details are the canonical ones of `google.rpc`: BadRequest for fields, ErrorInfo for a
-//! machine-readable reason, RetryInfo for when to come back. Internal errors are logged here, and
+//! machine-readable reason, QuotaFailure for a quota, RetryInfo for when to come back. Internal errors are logged here, and
 //! their cause is not told.
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use tonic::{Code as GrpcCode, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Violation};
 
 /// The domain of our reasons in `ErrorInfo`.
 const DOMAIN: &str = "bugle";
@@ -26,6 +26,9 @@ pub fn status(error: Error) -> Status {
     if let Some(reason) = error.reason_code() {
         let metadata = error.metadata().iter().map(|(key, value)| (key.to_string(), value.clone()));
         details.set_error_info(reason, DOMAIN, metadata.collect::<HashMap<_, _>>());
+    }
+    if let Some(Violation { field, description }) = error.exceeded() {
+        details.add_quota_failure_violation(field, description);
     }
     if let Some(delay) = error.retry_delay() {
         details.set_retry_info(Some(delay));
@@ -111,6 +114,7 @@ mod tests {
         let error = Error::field("topic", "has to be given")
             .reason("TEST")
             .with("key", 7)
+            .exceeds("namespace:eu", "topics is 3")
             .retry_after(Duration::from_secs(2));
         let status = status(error);
         assert_eq!(status.code(), GrpcCode::InvalidArgument);
@@ -118,6 +122,7 @@ mod tests {
         assert_eq!(details.bad_request().unwrap().field_violations[0].field, "topic");
         assert_eq!(details.error_info().unwrap().reason, "TEST");
         assert_eq!(details.error_info().unwrap().metadata["key"], "7");
+        assert_eq!(details.quota_failure().unwrap().violations[0].subject, "namespace:eu");
         assert_eq!(details.retry_info().unwrap().retry_delay, Some(Duration::from_secs(2)));
     }
 

@@ -1,29 +1,23 @@
 //! The one door: authenticates a call, and decides whether it may go on.
 //!
-//! Everything that a decision depends on is one value that is replaced as a whole when the
-//! configuration is read again, so no call sees half of a change. Making and deleting keys writes a
-//! file and waits for the disk: an async caller does it on a thread for that.
+//! What is behind it changes while the server runs: policies with the configuration, keys by whoever
+//! administers them. Whatever was decided before is looked at again when [`Access::generation`] has
+//! gone up.
 
 use std::fmt;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::Notify;
 
-use super::explain::Explanation;
-use super::issuer::Issuer;
-use super::jwks::KeySource;
-use super::jwt::{self, Unproved, Verifier};
-use super::key::{IssuedKey, Key, PREFIX};
-use super::policy::{Policies, Role, Rule};
-use super::secret::Secret;
-use super::token::{self, IssuedToken, Mint, TokenRequest};
-use super::vault::Vault;
-use super::{Action, Identity, Kind, Principal, Proof, refusal};
-use crate::error::Result;
-use crate::limits::{CREDENTIAL_BYTES_MAX, SECRET_BYTES_MIN};
+use super::token::{MintedToken, Signer};
+use super::{
+    Action, Explanation, Grant, Identity, IssuedKey, Key, Policies, Principal, Proof, Secret, Vault, key,
+    refusal, token,
+};
+use crate::error::{Error, Result};
+use crate::limits::{CREDENTIAL_BYTES_MAX, TOKEN_TTL_MAX, TOKEN_TTL_MIN};
 use crate::topic::{Namespace, TopicName};
 
 /// What a call brings to show who makes it.
@@ -59,22 +53,15 @@ impl fmt::Display for Resource<'_> {
     }
 }
 
-/// How it is decided who may do what.
-#[derive(Debug, Clone, Default)]
+/// What decides on a server that asks who calls.
+#[derive(Debug)]
 pub struct Settings {
-    /// Whether anybody is asked who they are.
-    pub enabled: bool,
-    /// Where API keys are kept; in memory alone where it is not said.
-    pub keys_file: Option<PathBuf>,
-    /// Holds what signs disposable tokens; made at random where it is not said, so that they end with
-    /// the server.
-    pub token_secret_file: Option<PathBuf>,
     /// Who may do what.
-    pub rules: Vec<Rule>,
-    /// Named sets of principals.
-    pub roles: Vec<Role>,
-    /// Whose JWTs are taken.
-    pub issuers: Vec<Issuer>,
+    pub policies: Policies,
+    /// The API keys.
+    pub vault: Vault,
+    /// What disposable tokens are signed with.
+    pub token_secret: Secret,
 }
 
 /// Who may do what on a server.
@@ -90,251 +77,181 @@ pub struct Access {
 
 /// What decisions depend on.
 #[derive(Debug, Default)]
-struct State {
-    policies: Policies,
-    issuers: Vec<Verifier>,
-    vault: Arc<Vault>,
-    mint: Option<Mint>,
-}
+pub struct Access(Option<Door>);
 
-impl Default for Access {
-    fn default() -> Self {
-        Access::open()
-    }
+#[derive(Debug)]
+struct Door {
+    policies: ArcSwap<Policies>,
+    vault: Vault,
+    signer: Signer,
+    generation: AtomicU64,
 }
 
 impl Access {
     /// Nobody has to say who they are, and everybody may do everything.
     pub fn open() -> Access {
-        Access {
-            is_open: AtomicBool::new(true),
-            generation: AtomicU64::new(0),
-            state: ArcSwap::default(),
-            random: Mutex::default(),
-            keys_wanted: Notify::new(),
-        }
+        Access(None)
     }
 
-    /// As it is set. Errors: a file that it names cannot be used.
-    pub fn new(settings: Settings) -> Result<Access> {
-        let access = Access::open();
-        access.replace(settings)?;
-        Ok(access)
-    }
-
-    /// From now on as it is set here; files are read again. Errors: one of them cannot be used, and
-    /// nothing changes.
-    pub fn replace(&self, settings: Settings) -> Result<()> {
-        if settings.enabled {
-            let state = self.prepare(settings)?;
-            self.state.store(Arc::new(state));
-            self.is_open.store(false, Ordering::Release);
-        } else {
-            self.is_open.store(true, Ordering::Release);
-        }
-        self.changed();
-        self.keys_wanted.notify_one();
-        Ok(())
-    }
-
-    fn prepare(&self, settings: Settings) -> Result<State> {
-        let old = self.state.load();
-        let vault = match old.mint.is_some() && old.vault.path() == settings.keys_file.as_deref() {
-            true => {
-                old.vault.reload()?;
-                Arc::clone(&old.vault)
-            }
-            false => Arc::new(Vault::open(settings.keys_file)?),
-        };
-        let secret = match &settings.token_secret_file {
-            Some(path) => Secret::read(path)?,
-            None => {
-                let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
-                match &*random {
-                    Some(secret) => secret.clone(),
-                    None => random.insert(Secret::random(SECRET_BYTES_MIN)?).clone(),
-                }
-            }
-        };
-        let sources: Vec<Arc<KeySource>> = old.issuers.iter().map(|it| Arc::clone(it.source())).collect();
-        let issuers = settings.issuers.into_iter().map(|it| Verifier::new(it, &sources));
-        Ok(State {
-            policies: Policies::new(settings.rules, settings.roles),
-            issuers: issuers.collect::<Result<_>>()?,
+    /// Everybody has to say who they are, and may do what these settings say.
+    pub fn new(settings: Settings) -> Access {
+        let Settings { policies, vault, token_secret } = settings;
+        Access(Some(Door {
+            policies: ArcSwap::from_pointee(policies),
             vault,
-            mint: Some(Mint::new(&secret)),
-        })
-    }
-
-    fn changed(&self) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
+            signer: Signer::new(&token_secret),
+            generation: AtomicU64::new(0),
+        }))
     }
 
     /// Whether everybody may do everything.
     pub fn is_open(&self) -> bool {
-        self.is_open.load(Ordering::Acquire)
+        self.0.is_none()
     }
 
     /// Counts up whenever something changes that decisions depend on, so that whoever keeps one asks
     /// again.
     pub fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+        self.0.as_ref().map_or(0, |door| door.generation.load(Ordering::Acquire))
+    }
+
+    /// These policies count from now on; and the file of keys is read again. Errors: that cannot be
+    /// read, and nothing has changed.
+    pub fn replace(&self, policies: Policies) -> Result<()> {
+        let Some(door) = &self.0 else { return Ok(()) };
+        door.vault.reload()?;
+        door.policies.store(Arc::new(policies));
+        door.changed();
+        Ok(())
     }
 
     /// Who makes a call at this time, unix nanoseconds. A credential counts more than a certificate.
     /// Errors: UNAUTHENTICATED.
     pub fn authenticate(&self, presented: Presented<'_>, now: u64) -> Result<Identity> {
-        if self.is_open() {
-            return Ok(Identity::anonymous());
+        let Some(door) = &self.0 else { return Ok(Identity::anonymous()) };
+        match presented {
+            Presented { credential: Some(credential), .. } => door.prove(credential, now),
+            Presented { certificate: Some(principal), .. } => Ok(Identity::new(principal.clone(), None)),
+            Presented { .. } => Err(refusal::missing()),
         }
-        let Some(credential) = presented.credential else {
-            let certificate = presented.certificate.cloned().ok_or_else(refusal::missing)?;
-            return Ok(Identity::new(certificate, None));
-        };
-        if credential.is_empty() || credential.len() > CREDENTIAL_BYTES_MAX {
-            let message = format!("the credential has to have 1 to {CREDENTIAL_BYTES_MAX} bytes");
-            return Err(refusal::invalid(message));
-        }
-        let state = self.state.load();
-        if credential.starts_with(PREFIX) {
-            return state.vault.keys().verify(credential, now);
-        }
-        let jwt = Unproved::parse(credential)?;
-        if jwt.issuer == token::ISSUER {
-            let identity = match &state.mint {
-                Some(mint) => mint.verify(&jwt, now)?,
-                None => return Err(jwt::invalid("it is no token of this server")),
-            };
-            return state.stands(&identity).map(|()| identity);
-        }
-        let Some(issuer) = state.issuers.iter().find(|it| it.settings().issuer == jwt.issuer) else {
-            return Err(jwt::invalid("its issuer (iss) is not one that this server trusts"));
-        };
-        issuer.verify(&jwt, now).inspect_err(|_| {
-            if issuer.source().want(jwt.header.kid.as_deref()) {
-                self.keys_wanted.notify_one();
-            }
-        })
     }
 
-    /// Whether it may do this. Errors: PERMISSION_DENIED, in words that are the same whether or not
-    /// what is named exists; UNAUTHENTICATED where the key behind it has been deleted.
+    /// Whether it may do this. Errors: UNAUTHENTICATED where what proved it was withdrawn;
+    /// PERMISSION_DENIED, in words that are the same whether or not what is named exists.
     pub fn authorise(&self, identity: &Identity, action: Action, resource: Resource<'_>) -> Result<()> {
-        if self.is_open() {
-            return Ok(());
-        }
-        let state = self.state.load();
-        state.stands(identity)?;
-        match state.policies.allows(identity, action, resource) {
+        let Some(door) = &self.0 else { return Ok(()) };
+        door.check_proof(identity)?;
+        match door.policies.load().allows(identity, action, resource) {
             true => Ok(()),
             false => Err(refusal::denied(identity, action, resource)),
         }
     }
 
-    /// Why this principal may do this, or not. The roles of API keys of this name count.
-    pub fn explain(&self, principal: &Principal, action: Action, resource: Resource<'_>) -> Explanation {
-        if self.is_open() {
-            return Explanation::open();
+    /// A disposable token of this minter, which may do no more than its minter, nor for longer. Errors:
+    /// INVALID_ARGUMENT for what no token can be, PERMISSION_DENIED for more than the minter may do.
+    pub fn mint(
+        &self,
+        minter: &Identity,
+        grants: &[Grant],
+        ttl: Duration,
+        id: Option<&str>,
+        now: u64,
+    ) -> Result<MintedToken> {
+        let door = self.door()?;
+        if !(TOKEN_TTL_MIN..=TOKEN_TTL_MAX).contains(&ttl) {
+            let description =
+                format!("has to be from {TOKEN_TTL_MIN:?} to {} h", TOKEN_TTL_MAX.as_secs() / 3600);
+            return Err(Error::field("ttl", description));
         }
-        let state = self.state.load();
-        let keys = state.vault.keys().list();
-        let roles: Vec<Arc<str>> = keys.iter().filter(|key| key.principal == *principal).flat_map(|key| key.roles.to_vec()).collect();
-        let mut why = state.policies.explain(principal, &roles, action, resource);
-        match principal.kind() {
-            Kind::Token => {
-                why.notes.push("a token may do what its grants say and its minter may: ask for the minter".to_owned());
+        door.check_proof(minter)?;
+        if minter.grants().is_some() {
+            return Err(refusal::policy("a disposable token makes no tokens; use what made it"));
+        }
+        let policies = door.policies.load();
+        for (at, grant) in grants.iter().enumerate() {
+            for action in grant.actions.iter() {
+                if policies.covering(minter.principal(), minter.roles(), action, grant).is_none() {
+                    let (who, what) = (minter.principal(), action.as_str());
+                    let message = format!(
+                        "grants[{at}]: {who} may not {what} on all of {}/{}, so no token of its may either",
+                        grant.namespace, grant.topic
+                    );
+                    return Err(refusal::policy(message));
+                }
             }
-            Kind::Jwt => why.notes.push("roles that its JWT names count too, and are not known here".to_owned()),
-            _ => {}
         }
-        why
+        let expires = now.saturating_add(u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX));
+        let expires = minter.expires().map_or(expires, |end| end.min(expires));
+        door.signer.mint(minter, grants, id, expires)
     }
 
-    /// Makes an API key of this name. Errors: the name cannot be one, there are too many, the file
-    /// cannot be written; FAILED_PRECONDITION where nobody is asked who they are.
-    pub fn create_key(&self, name: &str, roles: &[String], expires: Option<u64>, now: u64) -> Result<IssuedKey> {
-        let issued = self.vault()?.create(name, roles, expires, now)?;
-        self.changed();
-        Ok(issued)
-    }
-
-    /// Deletes an API key; it and the tokens made with it prove nothing from now on. Errors: there is
-    /// none of this id, or the file cannot be written.
-    pub fn revoke_key(&self, id: &str) -> Result<Key> {
-        let key = self.vault()?.revoke(id)?;
-        self.changed();
-        Ok(key)
+    /// Makes an API key of this name, for so long; without a time it does not expire. Errors: a name
+    /// that cannot be one; as many keys as there may be; a file that cannot be written.
+    pub fn create_key(&self, name: &str, ttl: Option<Duration>, now: u64) -> Result<IssuedKey> {
+        let expires = ttl.map(|ttl| now.saturating_add(u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX)));
+        self.door()?.vault.create(name, &[], expires, now)
     }
 
     /// All API keys, by id.
     pub fn keys(&self) -> Result<Vec<Key>> {
-        Ok(self.vault()?.keys().list())
+        Ok(self.door()?.vault.keys().list())
     }
 
-    /// Makes a disposable token for this identity to hand on. Errors: it may not do all of that
-    /// itself, or is a token, or asks for what cannot be.
-    pub fn mint_token(&self, minter: &Identity, request: &TokenRequest<'_>, now: u64) -> Result<IssuedToken> {
-        if self.is_open() {
-            return Err(refusal::off());
+    /// Takes an API key away: it proves nothing any more, and nor do the tokens that were made with it.
+    /// Errors: NOT_FOUND.
+    pub fn delete_key(&self, id: &str) -> Result<Key> {
+        let door = self.door()?;
+        let key = door.vault.revoke(id)?;
+        door.changed();
+        Ok(key)
+    }
+
+    /// Which rule decides whether a principal may do something.
+    pub fn explain(&self, principal: &Principal, action: Action, resource: Resource<'_>) -> Explanation {
+        match &self.0 {
+            Some(door) => door.policies.load().explain(principal, &[], action, resource),
+            None => Explanation::open(),
         }
-        let state = self.state.load();
-        state.stands(minter)?;
-        let issued = state.mint.as_ref().ok_or_else(refusal::off)?.mint(minter, request, now)?;
-        for grant in request.grants {
-            let covering = |action| state.policies.covering(minter.principal(), minter.roles(), action, grant);
-            if let Some(action) = grant.actions.iter().find(|action| covering(*action).is_none()) {
-                let (who, what, topics) = (minter.principal(), action.as_str(), &grant.topic);
-                let message = format!(
-                    "{who} may not {what} on {}/{topics} itself, so it cannot grant that; grant less",
-                    grant.namespace
-                );
-                return Err(refusal::policy(message));
-            }
-        }
-        Ok(issued)
     }
 
-    fn vault(&self) -> Result<Arc<Vault>> {
-        if self.is_open() { Err(refusal::off()) } else { Ok(Arc::clone(&self.state.load().vault)) }
-    }
-
-    /// The issuers whose keys have to be asked for over the network.
-    pub fn key_sources(&self) -> Vec<Arc<KeySource>> {
-        if self.is_open() {
-            return Vec::new();
-        }
-        let state = self.state.load();
-        let sources = state.issuers.iter().map(|issuer| issuer.source());
-        sources.filter(|source| source.url().is_some()).cloned().collect()
-    }
-
-    /// Puts a key set that was asked for in place, so that what was proved with the old one is proved
-    /// again. Errors: it has no usable key, and the old one stays.
-    pub fn put_keys(&self, source: &KeySource, text: &str) -> Result<usize> {
-        let count = source.put(text)?;
-        self.changed();
-        Ok(count)
-    }
-
-    /// Returns when keys of some issuer are wanted before their time.
-    pub async fn keys_wanted(&self) {
-        self.keys_wanted.notified().await;
+    fn door(&self) -> Result<&Door> {
+        self.0.as_ref().ok_or_else(refusal::off)
     }
 }
 
-impl State {
-    /// Whether what an identity stands on is still there.
-    fn stands(&self, identity: &Identity) -> Result<()> {
-        match identity.proof() {
-            Proof::Unconditional => Ok(()),
-            Proof::Key(id) => match self.vault.keys().get(*id) {
-                Some(_) => Ok(()),
-                None => Err(refusal::invalid("the API key behind this call has been deleted; use another one")),
-            },
-            Proof::Issuer(name) => match self.issuers.iter().any(|it| it.settings().name == **name) {
-                true => Ok(()),
-                false => Err(refusal::invalid("the issuer of the JWT behind this call is not trusted any more")),
-            },
+impl Door {
+    /// Whom a credential proves. What it begins with says what it is.
+    fn prove(&self, credential: &str, now: u64) -> Result<Identity> {
+        if credential.len() > CREDENTIAL_BYTES_MAX {
+            let bytes = credential.len();
+            return Err(refusal::invalid(format!(
+                "the credential has {bytes} bytes; at most {CREDENTIAL_BYTES_MAX} are read"
+            )));
         }
+        let identity = if credential.starts_with(key::PREFIX) {
+            self.vault.keys().verify(credential, now)?
+        } else if credential.starts_with(token::PREFIX) {
+            self.signer.verify(credential, now)?
+        } else {
+            return Err(refusal::invalid(
+                "the credential is no API key, token or JWT that this server knows",
+            ));
+        };
+        self.check_proof(&identity)?;
+        Ok(identity)
+    }
+
+    /// Whether what an identity stands on was not withdrawn.
+    fn check_proof(&self, identity: &Identity) -> Result<()> {
+        match identity.proof() {
+            Proof::Key(id) if self.vault.keys().get(*id).is_none() => {
+                Err(refusal::invalid("the API key behind this credential was deleted"))
+            }
+            Proof::Unconditional | Proof::Key(_) | Proof::Issuer(_) => Ok(()),
+        }
+    }
+
+    fn changed(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
     }
 }

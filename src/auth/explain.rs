@@ -86,7 +86,8 @@ impl Policies {
         resource: Resource<'_>,
     ) -> Explanation {
         let declared = self.roles().iter().filter(|role| role.members.iter().any(|who| who.names(principal)));
-        let mut roles: Vec<Arc<str>> = declared.map(|role| role.name.clone()).chain(proved.iter().cloned()).collect();
+        let mut roles: Vec<Arc<str>> =
+            declared.map(|role| role.name.clone()).chain(proved.iter().cloned()).collect();
         roles.sort();
         roles.dedup();
         let is_for = |rule: &Rule| match &rule.who {
@@ -95,8 +96,12 @@ impl Policies {
         };
         let mut near = Vec::new();
         for (index, rule) in self.rules().iter().enumerate() {
-            let mut misfits: Vec<&'static str> =
-                rule.grant.misfits(action, resource).into_iter().map(|misfit| words(misfit, resource)).collect();
+            let mut misfits: Vec<&'static str> = rule
+                .grant
+                .misfits(action, resource)
+                .into_iter()
+                .map(|misfit| words(misfit, resource))
+                .collect();
             let cited = Cited { index, place: rule.place.clone(), text: rule.to_string() };
             let is_for = is_for(rule);
             if !is_for {
@@ -149,12 +154,16 @@ mod tests {
             rule(11, "key:other", "orders", &[Action::Subscribe]),
         ];
         let members = vec![Who::parse("members", "key:b*").unwrap()];
-        Policies::new(rules, vec![Role { name: "writers".into(), members, place: "bugle.toml:16".to_owned() }])
+        Policies::new(
+            rules,
+            vec![Role { name: "writers".into(), members, place: "bugle.toml:16".to_owned() }],
+        )
     }
 
     #[test]
     fn the_rule_that_decides_is_cited_with_its_place_and_the_role_it_is_for() {
-        let (principal, topic) = (Principal::parse("key:billing").unwrap(), TopicName::parse("", "orders").unwrap());
+        let (principal, topic) =
+            (Principal::parse("key:billing").unwrap(), TopicName::parse("", "orders").unwrap());
         let why = policies().explain(&principal, &[], Action::Publish, Resource::Topic(&topic));
         assert!(why.allowed && why.nearest.is_empty());
         assert_eq!(why.rule.unwrap().to_string(), "bugle.toml:6: role:writers may publish on default/orders");
@@ -163,7 +172,8 @@ mod tests {
 
     #[test]
     fn where_no_rule_decides_the_nearest_say_what_does_not_fit() {
-        let (principal, topic) = (Principal::parse("key:billing").unwrap(), TopicName::parse("", "orders").unwrap());
+        let (principal, topic) =
+            (Principal::parse("key:billing").unwrap(), TopicName::parse("", "orders").unwrap());
         let why = policies().explain(&principal, &[], Action::Subscribe, Resource::Topic(&topic));
         assert!(!why.allowed && why.rule.is_none());
         assert_eq!(

@@ -52,7 +52,12 @@ impl Identity {
     }
 
     /// The same, with the roles that were proved and what it stands on.
-    pub fn proved(principal: Principal, expires: Option<u64>, roles: Arc<[Arc<str>]>, proof: Proof) -> Identity {
+    pub fn proved(
+        principal: Principal,
+        expires: Option<u64>,
+        roles: Arc<[Arc<str>]>,
+        proof: Proof,
+    ) -> Identity {
         Identity(Arc::new(Proved { principal, expires, roles, proof, minted: None }))
     }
 

@@ -123,12 +123,18 @@ impl Key {
 /// Roles that a key can have: those of the configuration, whose names have no issuer.
 pub fn checked_roles(roles: &[String]) -> Result<Arc<[Arc<str>]>> {
     if roles.len() > KEY_ROLES_MAX {
-        return Err(Error::field("roles", format!("are {}; at most {KEY_ROLES_MAX} are allowed", roles.len())));
+        return Err(Error::field(
+            "roles",
+            format!("are {}; at most {KEY_ROLES_MAX} are allowed", roles.len()),
+        ));
     }
     for role in roles {
         check_role("roles", role)?;
         if role.contains('/') {
-            return Err(Error::field("roles", format!("{role:?} is of an issuer's tokens; a key cannot have it")));
+            return Err(Error::field(
+                "roles",
+                format!("{role:?} is of an issuer's tokens; a key cannot have it"),
+            ));
         }
     }
     Ok(roles.iter().map(|role| Arc::from(role.as_str())).collect())
@@ -142,7 +148,8 @@ impl Keys {
     /// With this one too. Errors: there are as many as there may be.
     pub fn insert(&mut self, key: Key) -> Result<()> {
         if self.0.len() >= KEYS_MAX {
-            let message = format!("there are {KEYS_MAX} API keys, and that is the most; delete those nobody uses");
+            let message =
+                format!("there are {KEYS_MAX} API keys, and that is the most; delete those nobody uses");
             return Err(Error::new(Code::ResourceExhausted, message));
         }
         self.0.insert(key.id, key);
@@ -215,7 +222,8 @@ fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 }
 
 fn renamed(field: &str, error: &Error) -> Error {
-    let description = error.violations().first().map_or_else(|| error.message(), |violation| &violation.description);
+    let description =
+        error.violations().first().map_or_else(|| error.message(), |violation| &violation.description);
     Error::field(field, description)
 }
 
@@ -234,7 +242,10 @@ mod tests {
     fn a_key_proves_its_name_and_roles_until_it_expires_or_is_deleted() {
         let (mut keys, credential) = issued(Some(100));
         let identity = keys.verify(&credential, 99).unwrap();
-        assert_eq!((identity.principal().to_string().as_str(), identity.expires()), ("key:billing", Some(100)));
+        assert_eq!(
+            (identity.principal().to_string().as_str(), identity.expires()),
+            ("key:billing", Some(100))
+        );
         assert_eq!(identity.roles()[..], [Arc::from("writers")]);
         assert_eq!(keys.verify(&credential, 100).unwrap_err().reason_code(), Some("CREDENTIAL_EXPIRED"));
         let id = keys.list()[0].id;
@@ -265,17 +276,27 @@ mod tests {
             format!("{id}{}", "ü".repeat(secret.len() / 2)),
         ] {
             let error = keys.verify(&wrong, 1).unwrap_err();
-            assert_eq!((error.code(), error.reason_code()), (Code::Unauthenticated, Some("CREDENTIAL_INVALID")));
+            assert_eq!(
+                (error.code(), error.reason_code()),
+                (Code::Unauthenticated, Some("CREDENTIAL_INVALID"))
+            );
             assert!(!error.message().contains(&wrong), "{wrong}");
         }
-        assert_eq!(keys.verify(&other, 1).unwrap_err().message(), keys.verify("bgl_", 1).unwrap_err().message());
+        assert_eq!(
+            keys.verify(&other, 1).unwrap_err().message(),
+            keys.verify("bgl_", 1).unwrap_err().message()
+        );
     }
 
     #[test]
     fn formatting_shows_no_secret() {
         let issued = Key::issue("a", &[], None, 1).unwrap();
         let (text, shown) = (issued.credential.expose_text().to_owned(), format!("{issued:?}"));
-        assert!(!shown.contains(&text[text.len() - 43..]) && shown.contains("[secret]") && shown.contains("[hash]"));
+        assert!(
+            !shown.contains(&text[text.len() - 43..])
+                && shown.contains("[secret]")
+                && shown.contains("[hash]")
+        );
         assert!(!shown.contains(&issued.key.hash.to_hex()));
     }
 
@@ -291,7 +312,11 @@ mod tests {
             ("a", &[], Some(5)),
         ] {
             let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
-            assert_eq!(Key::issue(name, &roles, expires, 5).unwrap_err().code(), Code::InvalidArgument, "{name:?}");
+            assert_eq!(
+                Key::issue(name, &roles, expires, 5).unwrap_err().code(),
+                Code::InvalidArgument,
+                "{name:?}"
+            );
         }
     }
 

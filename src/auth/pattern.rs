@@ -101,7 +101,11 @@ mod tests {
     fn a_pattern_is_a_name_or_the_beginning_of_names() {
         for (text, matching, others) in [
             ("orders", &["orders"][..], &["orders.", "order", "Orders", "ordersX", ""][..]),
-            ("orders.*", &["orders.", "orders.eu", "orders.eu.x", "orders.*"], &["orders", "ordersX", "xorders."]),
+            (
+                "orders.*",
+                &["orders.", "orders.eu", "orders.eu.x", "orders.*"],
+                &["orders", "ordersX", "xorders."],
+            ),
             ("*", &["orders", "", "ü"], &[]),
             // The same letters to the eye: Cyrillic, a full stop of another width, a composed ö.
             ("orders.*", &[], &["оrders.eu", "orders．eu", "orders\u{200b}.eu"]),

@@ -218,7 +218,11 @@ mod tests {
             ("key:nobody", &[], Publish, "default/news", None),
             ("key:nobody", &[], Publish, "default/chat", Some(5)),
         ] {
-            assert_eq!(decide(&policies, who, roles, action, topic), expected, "{who} {roles:?} {action:?} {topic}");
+            assert_eq!(
+                decide(&policies, who, roles, action, topic),
+                expected,
+                "{who} {roles:?} {action:?} {topic}"
+            );
         }
         assert_eq!(decide(&Policies::default(), "key:a", &["all"], Publish, "default/chat"), None);
     }
@@ -235,7 +239,8 @@ mod tests {
             ("eu*", "orders.1", Action::Publish, false),
             ("*", "*", Action::Publish, false),
         ] {
-            let grant = Grant::parse(namespace, topic, &Actions::of(&[action]).iter().collect::<Vec<_>>()).unwrap();
+            let grant =
+                Grant::parse(namespace, topic, &Actions::of(&[action]).iter().collect::<Vec<_>>()).unwrap();
             let covering = policies.covering(&principal, &[], action, &grant);
             assert_eq!(covering.is_some(), is_covered, "{grant}");
         }

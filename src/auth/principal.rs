@@ -132,16 +132,32 @@ mod tests {
 
     #[test]
     fn a_principal_reads_as_it_is_written() {
-        for text in ["anonymous", "key:billing", "jwt:corp/alice@example.org", "cert:spiffe://corp/a", "token:x:y"] {
+        for text in
+            ["anonymous", "key:billing", "jwt:corp/alice@example.org", "cert:spiffe://corp/a", "token:x:y"]
+        {
             assert_eq!(Principal::parse(text).unwrap().to_string(), text);
         }
-        for text in ["", "billing", "key:", "anonymous:x", "role:x", "key:a b", "key:a\n", "Key:a", "key:a\u{200b}", "jwt:corp/\u{202e}nimda"] {
+        for text in [
+            "",
+            "billing",
+            "key:",
+            "anonymous:x",
+            "role:x",
+            "key:a b",
+            "key:a\n",
+            "Key:a",
+            "key:a\u{200b}",
+            "jwt:corp/\u{202e}nimda",
+        ] {
             assert!(Principal::parse(text).is_err(), "{text:?}");
         }
     }
 
     #[test]
     fn the_kind_is_part_of_who_it_is() {
-        assert_ne!(Principal::new(Kind::Jwt, "key:admin").unwrap(), Principal::new(Kind::Key, "admin").unwrap());
+        assert_ne!(
+            Principal::new(Kind::Jwt, "key:admin").unwrap(),
+            Principal::new(Kind::Key, "admin").unwrap()
+        );
     }
 }

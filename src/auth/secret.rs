@@ -33,10 +33,9 @@ impl Secret {
         let refused = |problem: String| {
             Error::new(Code::FailedPrecondition, format!("the secret in {}: {problem}", path.display()))
         };
-        let mut bytes = Zeroizing::new(
-            std::fs::read(path)
-                .map_err(|error| refused(format!("cannot be read: {error}; check the path and its permissions")))?,
-        );
+        let mut bytes = Zeroizing::new(std::fs::read(path).map_err(|error| {
+            refused(format!("cannot be read: {error}; check the path and its permissions"))
+        })?);
         if std::str::from_utf8(&bytes).is_ok() {
             let ends = [b"\r\n".as_slice(), b"\n"].into_iter().find(|end| bytes.ends_with(end));
             let kept = bytes.len() - ends.map_or(0, <[u8]>::len);
@@ -106,7 +105,10 @@ mod tests {
     #[test]
     fn formatting_shows_nothing() {
         let secret = Secret::from("hunter2".to_owned());
-        assert_eq!(format!("{secret} {secret:?} {:#?}", Some(&secret)), "[secret] [secret] Some(\n    [secret],\n)");
+        assert_eq!(
+            format!("{secret} {secret:?} {:#?}", Some(&secret)),
+            "[secret] [secret] Some(\n    [secret],\n)"
+        );
         assert_eq!(secret.expose_text(), "hunter2");
     }
 
@@ -124,6 +126,8 @@ mod tests {
         }
         let public = format!("-----BEGIN PUBLIC KEY-----\n{text}");
         assert!(read(public.as_bytes()).unwrap_err().message().contains("PEM"));
-        assert!(Secret::read(Path::new("/does/not/exist")).unwrap_err().message().contains("/does/not/exist"));
+        assert!(
+            Secret::read(Path::new("/does/not/exist")).unwrap_err().message().contains("/does/not/exist")
+        );
     }
 }

@@ -1,208 +1,263 @@
-//! Disposable tokens: what an identity hands to somebody who is to have a part of its rights, for a
-//! while. A browser, a job, a partner.
+//! Disposable tokens: `bgt_CLAIMS.MAC`, for somebody who may do little for a short time.
 //!
-//! A token is a JWT that this server signs and verifies by itself. It carries its grants and who made
-//! it, so nothing is kept for it; it may do what its grants say and its minter may do at that time, and
-//! lives no longer than what the minter was proved by. It cannot be revoked by itself, but ends with
-//! the key it was made with.
+//! The server keeps nothing of them: what a token is for and who made it stand in it, under a MAC
+//! (HMAC-SHA256) with a secret of the server's own. It is no JWT, so that nothing about it can be chosen
+//! by whoever brings it: one form, one algorithm, one key.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, encode};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::hmac;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::grant::{Actions, Grant};
-use super::jwt::{Unproved, invalid, valid_until};
-use super::key::KeyId;
 use super::secret::{Secret, fill};
-use super::{Action, Identity, Kind, Pattern, Principal, Proof, refusal, signature};
-use crate::error::{Code, Error, Result};
-use crate::limits::{CREDENTIAL_BYTES_MAX, GRANTS_MAX, TOKEN_ID_BYTES_MAX, TOKEN_TTL_MAX, TOKEN_TTL_MIN};
+use super::{Action, Identity, KeyId, Kind, Pattern, Principal, Proof, refusal};
+use crate::error::{Error, Result};
+use crate::limits::{GRANTS_MAX, TOKEN_ID_BYTES_MAX};
 
-/// Who makes these JWTs; no issuer can be called so.
-pub const ISSUER: &str = "bugle";
-const TYPE: &str = "bugle+jwt";
-const NANOS: u64 = 1_000_000_000;
+/// What every token begins with.
+pub const PREFIX: &str = "bgt_";
+/// What the MAC is of, before the claims: a MAC of these bytes is none of anything else.
+const CONTEXT: &[u8] = b"bugle disposable token 1\n";
+/// Bytes of an id that nobody chose.
+const ID_BYTES: usize = 12;
 
-/// A token as it is asked for.
-#[derive(Debug, Clone)]
-pub struct TokenRequest<'a> {
-    /// What it is for.
-    pub grants: &'a [Grant],
-    /// How long it lives.
-    pub ttl: Duration,
-    /// Who its bearer is, `token:ID`; the server makes one where it is not said.
-    pub id: Option<&'a str>,
-}
+/// Makes tokens and knows its own again.
+pub struct Signer(hmac::Key);
 
 /// A token that was just made.
 #[derive(Debug)]
-pub struct IssuedToken {
+pub struct MintedToken {
     /// Whom it names.
     pub principal: Principal,
-    /// What its bearer presents.
-    pub credential: Secret,
     /// When it ends, unix nanoseconds.
     pub expires: u64,
+    /// The token.
+    pub credential: Secret,
 }
 
+/// What a token says. Short names, for it travels with every call.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Claims {
-    iss: String,
-    jti: String,
-    iat: u64,
+    id: String,
+    /// When it ends, unix nanoseconds.
     exp: u64,
-    grants: Vec<Granted>,
-    /// Who made it.
+    /// Who made it, with which roles, and by which proof.
     by: String,
-    /// The roles that its credential named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     roles: Vec<String>,
-    /// The API key that it was proved by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<String>,
-    /// The issuer whose JWT it was proved by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     issuer: Option<String>,
+    /// Namespace, topic, and what may be done there.
+    may: Vec<(String, String, Vec<String>)>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Granted {
-    namespace: String,
-    topic: String,
-    actions: Vec<String>,
-}
-
-/// Makes tokens and verifies them.
-pub struct Mint {
-    signing: EncodingKey,
-    verifying: DecodingKey,
-    validation: Validation,
-}
-
-impl Mint {
+impl Signer {
     /// Signs with this secret.
-    pub fn new(secret: &Secret) -> Mint {
-        signature::install();
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.validate_exp = false;
-        validation.validate_aud = false;
-        validation.set_issuer(&[ISSUER]);
-        validation.set_required_spec_claims(&["exp", "iss"]);
-        let bytes = secret.expose();
-        Mint { signing: signature::signing_key(bytes), verifying: DecodingKey::from_secret(bytes), validation }
+    pub fn new(secret: &Secret) -> Signer {
+        Signer(hmac::Key::new(hmac::HMAC_SHA256, secret.expose()))
     }
 
-    /// Makes a token. Whether the minter may do what it grants has been seen to. Errors: what it asks
-    /// for cannot be, or a token asks for another.
-    pub fn mint(&self, minter: &Identity, request: &TokenRequest<'_>, now: u64) -> Result<IssuedToken> {
-        if minter.principal().kind() == Kind::Token {
-            return Err(refusal::policy("a token makes no tokens; ask whoever made it"));
+    /// A token of this minter for these grants, until then. Errors: an id that cannot be one, no grants
+    /// or too many.
+    pub fn mint(
+        &self,
+        minter: &Identity,
+        grants: &[Grant],
+        id: Option<&str>,
+        expires: u64,
+    ) -> Result<MintedToken> {
+        if grants.is_empty() || grants.len() > GRANTS_MAX {
+            return Err(Error::field(
+                "grants",
+                format!("are {}; 1 to {GRANTS_MAX} are allowed", grants.len()),
+            ));
         }
-        if request.grants.is_empty() || request.grants.len() > GRANTS_MAX {
-            return Err(Error::field("grants", format!("have to be 1 to {GRANTS_MAX}")));
+        let id = id.map_or_else(random_id, |id| Ok(id.to_owned()))?;
+        if id.len() > TOKEN_ID_BYTES_MAX {
+            let description = format!("has {} bytes; at most {TOKEN_ID_BYTES_MAX} are allowed", id.len());
+            return Err(Error::field("id", description));
         }
-        if request.ttl < TOKEN_TTL_MIN || request.ttl > TOKEN_TTL_MAX {
-            return Err(Error::field("ttl", "has to be from 1s to 24h"));
-        }
-        let id = match request.id {
-            Some(id) if id.len() > TOKEN_ID_BYTES_MAX => {
-                return Err(Error::field("id", format!("has to have at most {TOKEN_ID_BYTES_MAX} bytes")));
-            }
-            Some(id) => id.to_owned(),
-            None => random_id()?,
-        };
-        let principal = Principal::new(Kind::Token, &id)
-            .map_err(|_| Error::field("id", "has to be without white space and invisible characters"))?;
-        let ttl = request.ttl.as_secs().saturating_mul(NANOS);
-        let end = now.saturating_add(ttl).min(minter.expires().unwrap_or(u64::MAX));
-        // Whole seconds are what a JWT has, and it does not outlive its minter by a part of one.
-        let exp = end / NANOS;
-        if exp.saturating_mul(NANOS) <= now {
-            return Err(refusal::expired("what you were proved by expires within the second; prove it again"));
-        }
-        let claims = Claims::of(minter, request.grants, id, now / NANOS, exp);
-        let header = Header { typ: Some(TYPE.to_owned()), ..Header::new(Algorithm::HS256) };
-        let text = encode(&header, &claims, &self.signing)
-            .map_err(|error| Error::new(Code::Internal, "the token could not be signed").because(error))?;
-        if text.len() > CREDENTIAL_BYTES_MAX {
-            let advice = format!("make a token of more than {CREDENTIAL_BYTES_MAX} bytes; grant less in one");
-            return Err(Error::field("grants", advice));
-        }
-        Ok(IssuedToken { principal, credential: Secret::from(text), expires: exp.saturating_mul(NANOS) })
-    }
-
-    /// Who presents this token. Errors: UNAUTHENTICATED. Whether its minter still is who it was is
-    /// another matter.
-    pub fn verify(&self, jwt: &Unproved<'_>, now: u64) -> Result<Identity> {
-        if jwt.header.typ.as_deref() != Some(TYPE) || jwt.header.alg != Algorithm::HS256 {
-            return Err(invalid("it is no token of this server"));
-        }
-        let claims = jwt.prove(&self.verifying, &self.validation)?;
-        let expires = valid_until(&claims, 0, now)?;
-        identity(claims, expires).ok_or_else(|| invalid("it is no token of this server"))
-    }
-}
-
-impl Claims {
-    fn of(minter: &Identity, grants: &[Grant], id: String, iat: u64, exp: u64) -> Claims {
-        let granted = grants.iter().map(|grant| Granted {
-            namespace: grant.namespace.to_string(),
-            topic: grant.topic.to_string(),
-            actions: grant.actions.iter().map(|action| action.as_str().to_owned()).collect(),
-        });
+        let principal =
+            Principal::new(Kind::Token, &id).map_err(|error| Error::field("id", error.message()))?;
         let (key, issuer) = match minter.proof() {
             Proof::Unconditional => (None, None),
             Proof::Key(id) => (Some(id.to_string()), None),
             Proof::Issuer(name) => (None, Some(name.to_string())),
         };
-        Claims {
-            iss: ISSUER.to_owned(),
-            jti: id,
-            iat,
-            exp,
-            grants: granted.collect(),
+        let names = |actions: Actions| actions.iter().map(|action| action.as_str().to_owned()).collect();
+        let claims = Claims {
+            id,
+            exp: expires,
             by: minter.principal().to_string(),
-            roles: minter.roles().iter().map(ToString::to_string).collect(),
+            roles: minter.roles().iter().map(|role| role.to_string()).collect(),
             key,
             issuer,
+            may: grants
+                .iter()
+                .map(|grant| (grant.namespace.to_string(), grant.topic.to_string(), names(grant.actions)))
+                .collect(),
+        };
+        let claims = serde_json::to_vec(&claims).map_err(|error| {
+            Error::new(crate::error::Code::Internal, "a token cannot be written").because(error)
+        })?;
+        let mac = URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, &signed(&claims)));
+        let credential = Secret::from(format!("{PREFIX}{}.{mac}", URL_SAFE_NO_PAD.encode(&claims)));
+        Ok(MintedToken { principal, expires, credential })
+    }
+
+    /// Whom a token names, and what it may do. Errors: UNAUTHENTICATED.
+    pub fn verify(&self, credential: &str, now: u64) -> Result<Identity> {
+        let refused = || refusal::invalid("the token is not valid: this server did not make it");
+        let claims = self.claims(credential).ok_or_else(refused)?;
+        if claims.exp <= now {
+            return Err(refusal::expired("the token has expired; ask for a new one"));
         }
+        // Its MAC is right, so a token that cannot be understood is of another version of the bus.
+        identity(claims).ok_or_else(refused)
+    }
+
+    fn claims(&self, credential: &str) -> Option<Claims> {
+        let (claims, mac) = credential.strip_prefix(PREFIX)?.split_once('.')?;
+        let (claims, mac) = (URL_SAFE_NO_PAD.decode(claims).ok()?, URL_SAFE_NO_PAD.decode(mac).ok()?);
+        hmac::verify(&self.0, &signed(&claims), &mac).ok()?;
+        serde_json::from_slice(&claims).ok()
     }
 }
 
-fn identity(claims: Map<String, Value>, expires: u64) -> Option<Identity> {
-    let claims: Claims = serde_json::from_value(Value::Object(claims)).ok()?;
-    let grants: Option<Box<[Grant]>> = claims.grants.iter().map(grant).collect();
-    let proof = match (claims.key, claims.issuer) {
-        (None, None) => Proof::Unconditional,
-        (Some(id), None) => Proof::Key(KeyId::parse(&id)?),
-        (None, Some(name)) => Proof::Issuer(Arc::from(name)),
-        (Some(_), Some(_)) => return None,
-    };
-    let roles = claims.roles.into_iter().map(Arc::from).collect();
-    let minter = Identity::proved(Principal::parse(&claims.by).ok()?, Some(expires), roles, proof);
-    Some(Identity::minted(Principal::new(Kind::Token, &claims.jti).ok()?, expires, grants?, minter))
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[secret]")
+    }
 }
 
-fn grant(granted: &Granted) -> Option<Grant> {
-    let actions: Option<Vec<Action>> = granted.actions.iter().map(|name| Action::parse(name)).collect();
-    Some(Grant {
-        namespace: Pattern::parse("namespace", &granted.namespace).ok()?,
-        topic: Pattern::parse("topic", &granted.topic).ok()?,
-        actions: Actions::of(&actions?),
-    })
+fn signed(claims: &[u8]) -> Vec<u8> {
+    [CONTEXT, claims].concat()
+}
+
+fn identity(claims: Claims) -> Option<Identity> {
+    let Claims { id, exp, by, roles, key, issuer, may } = claims;
+    let principal = Principal::new(Kind::Token, &id).ok()?;
+    let proof = match (key, issuer) {
+        (None, None) => Proof::Unconditional,
+        (Some(key), None) => Proof::Key(KeyId::parse(&key)?),
+        (None, Some(issuer)) => Proof::Issuer(issuer.into()),
+        (Some(_), Some(_)) => return None,
+    };
+    let roles = roles.into_iter().map(Into::into).collect();
+    let minter = Identity::proved(Principal::parse(&by).ok()?, None, roles, proof);
+    let grants = may.iter().map(|(namespace, topic, actions)| {
+        Some(Grant {
+            namespace: Pattern::parse("namespace", namespace).ok()?,
+            topic: Pattern::parse("topic", topic).ok()?,
+            actions: Actions::of(
+                &actions.iter().map(|name| Action::parse(name)).collect::<Option<Vec<_>>>()?,
+            ),
+        })
+    });
+    Some(Identity::minted(principal, exp, grants.collect::<Option<_>>()?, minter))
 }
 
 fn random_id() -> Result<String> {
-    let mut bytes = [0; 16];
-    fill(&mut bytes)?;
-    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+    let mut id = [0; ID_BYTES];
+    fill(&mut id)?;
+    Ok(URL_SAFE_NO_PAD.encode(id))
 }
 
-impl std::fmt::Debug for Mint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Mint([secret])")
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+    use crate::topic::TopicName;
+
+    fn signer(seed: u8) -> Signer {
+        Signer::new(&Secret::new(vec![seed; 32]))
+    }
+
+    fn minter() -> Identity {
+        let id = KeyId::parse(&"0a".repeat(16)).unwrap();
+        let roles = ["writers".into()].into();
+        Identity::proved(Principal::parse("key:backend").unwrap(), None, roles, Proof::Key(id))
+    }
+
+    fn minted(signer: &Signer) -> String {
+        let grants = [Grant::parse("", "orders.*", &[Action::Publish]).unwrap()];
+        let token = signer.mint(&minter(), &grants, Some("browser-1"), 100).unwrap();
+        token.credential.expose_text().to_owned()
+    }
+
+    #[test]
+    fn a_token_says_whom_it_names_what_it_is_for_and_who_made_it() {
+        let signer = signer(1);
+        let identity = signer.verify(&minted(&signer), 99).unwrap();
+        assert_eq!(
+            (identity.principal().to_string().as_str(), identity.expires()),
+            ("token:browser-1", Some(100))
+        );
+        let (grants, by) = identity.grants().unwrap();
+        let topic = TopicName::parse("", "orders.eu").unwrap();
+        assert!(grants[0].allows(Action::Publish, super::super::Resource::Topic(&topic)));
+        assert_eq!(by.principal().to_string(), "key:backend");
+        assert_eq!((by.proof(), &by.roles()[..]), (minter().proof(), &["writers".into()][..]));
+        assert_eq!(identity.proof(), minter().proof());
+    }
+
+    #[test]
+    fn nothing_but_the_token_itself_is_the_token() {
+        let own = signer(1);
+        let good = minted(&own);
+        let (claims, mac) = good.strip_prefix(PREFIX).unwrap().split_once('.').unwrap();
+        let wider = URL_SAFE_NO_PAD.encode(
+            String::from_utf8(URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap().replace("orders.*", "*"),
+        );
+        let later = URL_SAFE_NO_PAD.encode(
+            String::from_utf8(URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap().replace("100", "900"),
+        );
+        let bare = hmac::sign(&own.0, &URL_SAFE_NO_PAD.decode(claims).unwrap());
+        for wrong in [
+            minted(&signer(2)),
+            format!("{PREFIX}{wider}.{mac}"),
+            format!("{PREFIX}{later}.{mac}"),
+            format!("{PREFIX}{claims}.{}", URL_SAFE_NO_PAD.encode(bare)),
+            format!("{PREFIX}{claims}."),
+            format!("{PREFIX}{claims}"),
+            format!("{PREFIX}.{mac}"),
+            format!("{PREFIX}{claims}.{}", &mac[..mac.len() - 1]),
+            format!("{PREFIX}{claims}.{mac}.{mac}"),
+            format!("{PREFIX}{claims}={mac}"),
+            good.to_lowercase(),
+            good.replacen(PREFIX, "bgl_", 1),
+            PREFIX.to_owned(),
+        ] {
+            let error = own.verify(&wrong, 1).unwrap_err();
+            assert_eq!(
+                (error.code(), error.reason_code()),
+                (Code::Unauthenticated, Some("CREDENTIAL_INVALID"))
+            );
+            assert!(!error.message().contains(claims), "{error}");
+        }
+        let error = own.verify(&good, 100).unwrap_err();
+        assert_eq!(error.reason_code(), Some("CREDENTIAL_EXPIRED"));
+    }
+
+    #[test]
+    fn what_a_token_cannot_be_is_refused() {
+        let (signer, grant) = (signer(1), Grant::parse("", "a", &[Action::Publish]).unwrap());
+        let mint = |grants: &[Grant], id| signer.mint(&minter(), grants, id, 1).map(|_| ());
+        for (grants, id, field) in [
+            (&[][..], None, "grants"),
+            (&vec![grant.clone(); GRANTS_MAX + 1][..], None, "grants"),
+            (&[grant.clone()][..], Some("a b"), "id"),
+            (&[grant.clone()][..], Some(&*"x".repeat(65)), "id"),
+            (&[grant.clone()][..], Some(""), "id"),
+        ] {
+            assert_eq!(mint(grants, id).unwrap_err().violations()[0].field, field);
+        }
+        let [one, other] =
+            [(); 2].map(|()| signer.mint(&minter(), &[grant.clone()], None, 1).unwrap().principal);
+        assert_ne!(one, other);
     }
 }

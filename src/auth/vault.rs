@@ -82,7 +82,8 @@ impl Vault {
 
     /// Takes a key away. Errors: there is none of this id.
     pub fn revoke(&self, id: &str) -> Result<Key> {
-        let gone = || Error::new(Code::NotFound, "there is no API key of this id; `bugle keys list` prints them");
+        let gone =
+            || Error::new(Code::NotFound, "there is no API key of this id; `bugle keys list` prints them");
         let id = KeyId::parse(id).ok_or_else(gone)?;
         let mut removed = None;
         self.change(|keys| {
@@ -132,7 +133,8 @@ fn unusable(path: &Path, problem: &str) -> Error {
 /// The keys of a file; `None` if there is no such file.
 fn read(path: &Path) -> Result<Option<Keys>> {
     let mut text = String::new();
-    let outcome = File::open(path).and_then(|file| file.take(KEYS_FILE_BYTES_MAX + 1).read_to_string(&mut text));
+    let outcome =
+        File::open(path).and_then(|file| file.take(KEYS_FILE_BYTES_MAX + 1).read_to_string(&mut text));
     match outcome {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {
@@ -140,7 +142,10 @@ fn read(path: &Path) -> Result<Option<Keys>> {
             return Err(unusable(path, &problem).because(error));
         }
         Ok(bytes) if bytes as u64 > KEYS_FILE_BYTES_MAX => {
-            return Err(unusable(path, &format!("has more than {KEYS_FILE_BYTES_MAX} bytes; it is some other file")));
+            return Err(unusable(
+                path,
+                &format!("has more than {KEYS_FILE_BYTES_MAX} bytes; it is some other file"),
+            ));
         }
         Ok(_) => {}
     }

@@ -37,7 +37,8 @@ impl Who {
         }
         let named = text.split_once(':').and_then(|(kind, name)| Some((Kind::parse(kind)?, name)));
         let Some((kind, name)) = named else {
-            let shapes = "has to be key:NAME, jwt:ISSUER/SUBJECT, cert:NAME, role:NAME or *; a name can end in *";
+            let shapes =
+                "has to be key:NAME, jwt:ISSUER/SUBJECT, cert:NAME, role:NAME or *; a name can end in *";
             return Err(Error::field(field, format!("{text:?} {shapes}")));
         };
         if kind == Kind::Token {
@@ -66,7 +67,8 @@ impl Who {
 pub fn check_role(field: &str, name: &str) -> Result<()> {
     let is_plain = !name.contains('*') && Principal::new(Kind::Key, name).is_ok();
     if !is_plain || name.len() > ROLE_BYTES_MAX {
-        let rule = format!("has to be 1 to {ROLE_BYTES_MAX} bytes without white space, * and invisible characters");
+        let rule =
+            format!("has to be 1 to {ROLE_BYTES_MAX} bytes without white space, * and invisible characters");
         return Err(Error::field(field, format!("{name:?} is no name of a role: it {rule}")));
     }
     Ok(())
@@ -113,12 +115,25 @@ mod tests {
 
     #[test]
     fn whom_reads_as_it_is_written_and_nothing_else_is_read() {
-        for text in ["*", "role:writers", "role:corp/writers", "key:billing", "key:*", "jwt:corp/a*", "cert:a.b"] {
+        for text in
+            ["*", "role:writers", "role:corp/writers", "key:billing", "key:*", "jwt:corp/a*", "cert:a.b"]
+        {
             assert_eq!(Who::parse("principal", text).unwrap().to_string(), text);
         }
-        for text in
-            ["", "billing", "key:", "role:", "role:a*", "key*", "k*", "anonymous", "token:x", "key:a b", "key:*a", "user:a"]
-        {
+        for text in [
+            "",
+            "billing",
+            "key:",
+            "role:",
+            "role:a*",
+            "key*",
+            "k*",
+            "anonymous",
+            "token:x",
+            "key:a b",
+            "key:*a",
+            "user:a",
+        ] {
             assert!(Who::parse("principal", text).is_err(), "{text:?}");
         }
     }

@@ -12,6 +12,7 @@ use super::{Broker, topic_not_found};
 use crate::error::{Code, Error, Result};
 use crate::limits::TICK;
 use crate::metrics::Counted;
+use crate::quota::Account;
 use crate::store::{Log, unix_nanos};
 use crate::topic::{Broadcast, End, Lag, Namespace, Progress, Retention, State, TopicName, Who};
 
@@ -95,8 +96,14 @@ impl Broker {
         self.registry.namespaces(after, most)
     }
 
-    /// Makes a topic with settings of its own, which then stays open while idle.
-    pub async fn create_topic(&self, name: &TopicName, change: TopicChange) -> Result<TopicInfo> {
+    /// Makes a topic with settings of its own, which then stays open while idle, and counts for whoever
+    /// this is.
+    pub async fn create_topic(
+        &self,
+        name: &TopicName,
+        change: TopicChange,
+        by: Option<&Arc<Account>>,
+    ) -> Result<TopicInfo> {
         let exists = || {
             let message = format!("topic {:?} exists already; update it instead", name.topic());
             Error::new(Code::AlreadyExists, message).reason("TOPIC_EXISTS")
@@ -104,7 +111,7 @@ impl Broker {
         if self.registry.find(name)?.is_some() {
             return Err(exists());
         }
-        match self.registry.open(name, self.retention(change), true).await? {
+        match self.registry.open(name, self.retention(change), true, by).await? {
             (topic, true) => Ok(info(&topic)),
             // Opened by somebody else in between, and not with these settings.
             (_, false) => Err(exists()),

@@ -12,6 +12,7 @@ use super::{Options, draining};
 use crate::error::{Code, Error, Result};
 use crate::limits::NAMESPACES_MAX;
 use crate::metrics::{State, Traffic};
+use crate::quota::{Account, Held, Limit, Quotas};
 use crate::store::{Log, MemoryLog, MemoryStore, Opening, Store, unix_nanos};
 use crate::topic::{Charge, Namespace, Past, Position, Retention, TopicName};
 
@@ -23,6 +24,10 @@ pub struct Topic {
     /// Somebody created it: it stays open while idle.
     pub kept: AtomicBool,
     used: AtomicU64,
+    /// Its place among the topics of its namespace.
+    held: Held,
+    /// Its place among those of whoever opened it.
+    _opened: Option<Held>,
 }
 
 impl Topic {
@@ -30,10 +35,16 @@ impl Topic {
     pub fn note_used(&self, now: u64) {
         self.used.store(now, Relaxed);
     }
+
+    /// The account of its namespace.
+    pub fn account(&self) -> &Arc<Account> {
+        self.held.account()
+    }
 }
 
 /// A namespace and its open topics.
 struct Space {
+    account: Arc<Account>,
     topics: RwLock<BTreeMap<Arc<str>, Arc<Topic>>>,
 }
 
@@ -41,6 +52,7 @@ struct Space {
 pub struct Registry {
     store: MemoryStore,
     metrics: Arc<State>,
+    quotas: Arc<Quotas>,
     spaces: RwLock<BTreeMap<Namespace, Arc<Space>>>,
     closed: Mutex<Closed>,
     count: AtomicUsize,
@@ -54,10 +66,13 @@ pub struct Registry {
 impl Registry {
     pub fn new(store: MemoryStore, options: &Options, metrics: Arc<State>) -> Registry {
         let names = options.namespaces.iter().cloned().chain([Namespace::default()]);
+        let quotas = options.quotas.clone();
+        let space = |name: Namespace| (name.clone(), Space::new(&quotas, &name));
         Registry {
             store,
             metrics,
-            spaces: RwLock::new(names.map(|name| (name, Space::new())).collect()),
+            spaces: RwLock::new(names.map(space).collect()),
+            quotas,
             closed: Mutex::default(),
             count: AtomicUsize::new(0),
             epoch: AtomicU64::new(0),
@@ -72,23 +87,29 @@ impl Registry {
         Ok(read(&space.topics).get(name.topic()).cloned())
     }
 
-    /// Opens a topic, or gives the one that was opened in the meantime; whether it is new.
+    /// Opens a topic for whoever this is, or gives the one that was opened in the meantime; whether it
+    /// is new.
     pub async fn open(
         &self,
         name: &TopicName,
         retention: Retention,
         kept: bool,
+        by: Option<&Arc<Account>>,
     ) -> Result<(Arc<Topic>, bool)> {
         let _turn = self.opening.lock().await;
         let space = self.space(name.namespace())?;
         if let Some(topic) = read(&space.topics).get(name.topic()) {
             return Ok((topic.clone(), false));
         }
+        // One after the other, so that no two are the last that fits.
+        let held = space.account.hold(Limit::Topics)?;
+        let opened = by.map(|account| account.hold(Limit::Topics)).transpose()?;
+        let weight = space.account.retained().clone();
         let past = lock(&self.closed).take(name).unwrap_or_else(|| self.no_past());
-        let log = self.store.open(Opening { name: name.clone(), retention, past }).await?;
+        let log = self.store.open(Opening { name: name.clone(), retention, weight, past }).await?;
         let (kept, used) = (AtomicBool::new(kept), AtomicU64::new(log.tail().fanout().now()));
         let traffic = self.metrics.topic(name);
-        let topic = Arc::new(Topic { name: name.clone(), log, traffic, kept, used });
+        let topic = Arc::new(Topic { name: name.clone(), log, traffic, kept, used, held, _opened: opened });
         let mut topics = write(&space.topics);
         // Under the lock that `drain` and `delete_namespace` take: they see it or are seen.
         if self.draining.load(Relaxed) {
@@ -176,13 +197,18 @@ impl Registry {
             let message = format!("there are {NAMESPACES_MAX} namespaces already; delete one first");
             return Err(Error::new(Code::ResourceExhausted, message).reason("NAMESPACES"));
         }
-        spaces.insert(namespace, Space::new());
+        let space = Space::new(&self.quotas, &namespace);
+        spaces.insert(namespace, space);
         Ok(true)
     }
 
     /// Takes a namespace out; the channels of its topics still have to be ended.
     pub fn remove_namespace(&self, namespace: &Namespace) -> Result<Vec<Arc<Topic>>> {
-        let space = write(&self.spaces).remove(namespace).ok_or_else(|| namespace_not_found(namespace))?;
+        let mut spaces = write(&self.spaces);
+        let space = spaces.remove(namespace).ok_or_else(|| namespace_not_found(namespace))?;
+        // Before the name is free again, so that whoever creates it gets an account of its own.
+        self.quotas.close(namespace);
+        drop(spaces);
         let topics: Vec<_> = std::mem::take(&mut *write(&space.topics)).into_values().collect();
         self.count.fetch_sub(topics.len(), Relaxed);
         lock(&self.closed).forget(namespace);
@@ -238,8 +264,8 @@ impl Registry {
 }
 
 impl Space {
-    fn new() -> Arc<Space> {
-        Arc::new(Space { topics: RwLock::default() })
+    fn new(quotas: &Quotas, name: &Namespace) -> Arc<Space> {
+        Arc::new(Space { account: quotas.open(name), topics: RwLock::default() })
     }
 }
 

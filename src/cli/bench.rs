@@ -20,6 +20,7 @@ mod kernel;
 mod latency;
 mod load;
 mod nats;
+mod noisy;
 mod outcome;
 mod outlet;
 mod peer;

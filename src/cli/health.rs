@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::target::Server;
 use super::{output, units};
-use crate::client::{Client, Health, UNREACHABLE};
+use crate::client::{Health, UNREACHABLE};
 use crate::error::{Code, Error, Result};
 
 /// The arguments of `bugle health`.
@@ -41,7 +41,7 @@ Examples:
 
 pub(super) async fn run(args: HealthArgs) -> Result<()> {
     let HealthArgs { server, service, timeout } = args;
-    let client = Client::builder(&server.server).connect_timeout(timeout).connect().await?;
+    let client = server.builder()?.connect_timeout(timeout).connect().await?;
     let health = client.health(&service).await.map_err(unanswered)?;
     output::print(&health.to_string())?;
     let uri = client.uri();

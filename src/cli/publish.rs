@@ -1,19 +1,21 @@
 //! `bugle publish`: an argument, a file, or a message for each line of standard input. Prints the
 //! position of each message once the server has accepted it.
 
-use std::collections::VecDeque;
+mod lines;
+
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::AsyncReadExt;
 use uuid::Uuid;
 
+use self::lines::publish_lines;
 use super::exit::USAGE_REASON;
 use super::output::Output;
 use super::target::Target;
-use crate::client::{Client, Message, PendingReceipt, Receipt};
+use crate::client::{Message, Receipt};
 use crate::error::{Code, Error, Result};
 
 /// The arguments of `bugle publish`.
@@ -61,9 +63,6 @@ Examples:
   bugle publish orders --file order.json --content-type application/json
   bugle publish orders hello --key customer-7 --attribute region=eu --attribute kind=test
   tail -f app.log | bugle publish logs --quiet";
-
-/// Receipts awaited at once when lines are published; their memory is the reason for a limit.
-const RECEIPTS_MAX: usize = 100_000;
 
 fn attribute(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -116,47 +115,6 @@ async fn read(file: &std::path::Path) -> Result<Vec<u8>> {
 
 fn unreadable(what: &str, error: std::io::Error) -> Error {
     Error::new(Code::InvalidArgument, format!("{what} cannot be read: {error}")).because(error)
-}
-
-/// Publishes line by line, and prints the positions in order while more lines come.
-async fn publish_lines(client: &Client, args: &PublishArgs) -> Result<()> {
-    let publisher = client.publisher().build()?;
-    let mut lines = BufReader::new(tokio::io::stdin()).split(b'\n');
-    let mut pending: VecDeque<PendingReceipt> = VecDeque::new();
-    let mut output = Output::new();
-    let mut more = true;
-    while more || !pending.is_empty() {
-        let answered = tokio::select! {
-            biased;
-            Some(receipt) = first(&mut pending) => Some(receipt?),
-            line = lines.next_segment(), if more && pending.len() < RECEIPTS_MAX => {
-                match line.map_err(|error| unreadable("standard input", error))? {
-                    Some(mut line) => {
-                        if line.last() == Some(&b'\r') {
-                            line.pop();
-                        }
-                        pending.push_back(publisher.publish(&args.topic, args.message(line)).await?);
-                    }
-                    None => more = false,
-                }
-                None
-            }
-        };
-        if let Some(receipt) = answered {
-            pending.pop_front();
-            args.print(&mut output, receipt)?;
-            if pending.is_empty() {
-                output.flush()?;
-            }
-        }
-    }
-    output.flush()?;
-    publisher.close().await
-}
-
-/// The outcome of the oldest; `None`, and the other branch is waited for, when there is none.
-async fn first(pending: &mut VecDeque<PendingReceipt>) -> Option<Result<Receipt>> {
-    Some(pending.front_mut()?.await)
 }
 
 impl PublishArgs {

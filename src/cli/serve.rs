@@ -29,9 +29,9 @@ BUGLE_LIMITS_MAX_CONNECTIONS in the environment and `--set limits.max_connection
 
 Signals:
   SIGTERM, SIGINT  end the server in order, within the drain grace; a second one ends it at once
-  SIGHUP           reads the configuration again and applies log.level; of other options that have
-                   changed the log says that they need a restart, and a configuration with a
-                   mistake changes nothing
+  SIGHUP           reads the configuration again and applies log.level and the quotas; of other
+                   options that have changed the log says that they need a restart, and a
+                   configuration with a mistake changes nothing
 
 Examples:
   bugle serve
@@ -168,8 +168,9 @@ fn threads(count: u64) -> Result<Runtime> {
 /// Runs the server until a signal says that it is to end, and ends it.
 async fn until_told(config: Config, logging: Logging, reload: Reload) -> Result<()> {
     let mut signals = Signals::new()?;
-    let reloads = reload.follow(heard(SignalKind::hangup())?, signals.terminal);
+    let hangups = heard(SignalKind::hangup())?;
     let server = Server::bind(config).await?.with_logging(logging);
+    let reloads = reload.follow(hangups, signals.terminal, server.live());
     let address = server.local_addr();
     print(&format!("bugle listens on {address}\n"))?;
     if let Some(metrics) = server.metrics_addr() {

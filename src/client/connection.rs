@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
 
+use super::access::Access;
 use super::admin::Admin;
+use super::credential::{Authorized, Credential};
 use super::monitor::Monitor;
 use super::options::ClientBuilder;
 use super::publisher::PublisherBuilder;
@@ -14,6 +16,7 @@ use super::status;
 use super::subscription::SubscribeBuilder;
 use super::trace::{Spans, Trace};
 use crate::error::{Code, Error, Result};
+use crate::proto::v1::access_client::AccessClient;
 use crate::proto::v1::admin_client::AdminClient;
 use crate::proto::v1::bus_client::BusClient;
 use crate::proto::v1::monitor_client::MonitorClient;
@@ -33,6 +36,7 @@ struct Shared {
     connect_timeout: Duration,
     response_bytes_max: usize,
     trace: Option<Arc<Trace>>,
+    credential: Credential,
     line: Mutex<Line>,
 }
 
@@ -60,9 +64,10 @@ impl Client {
         connect_timeout: Duration,
         response_bytes_max: usize,
         trace: Option<Arc<Trace>>,
+        credential: Credential,
     ) -> Self {
         let line = Mutex::new(Line { channel, generation: 0 });
-        let shared = Shared { endpoint, uri, connect_timeout, response_bytes_max, trace, line };
+        let shared = Shared { endpoint, uri, connect_timeout, response_bytes_max, trace, credential, line };
         Client { shared: Arc::new(shared), namespace: Arc::from(Namespace::DEFAULT) }
     }
 
@@ -102,20 +107,36 @@ impl Client {
         Monitor::new(self.clone())
     }
 
-    pub(super) fn bus(&self) -> BusClient<Channel> {
+    /// Keys, tokens, and why something is allowed or refused.
+    pub fn access(&self) -> Access {
+        Access::new(self.clone())
+    }
+
+    pub(super) fn bus(&self) -> BusClient<Authorized> {
         BusClient::new(self.channel()).max_decoding_message_size(self.shared.response_bytes_max)
     }
 
-    pub(super) fn administration(&self) -> AdminClient<Channel> {
+    pub(super) fn administration(&self) -> AdminClient<Authorized> {
         AdminClient::new(self.channel()).max_decoding_message_size(self.shared.response_bytes_max)
     }
 
-    pub(super) fn monitoring(&self) -> MonitorClient<Channel> {
+    pub(super) fn monitoring(&self) -> MonitorClient<Authorized> {
         MonitorClient::new(self.channel()).max_decoding_message_size(self.shared.response_bytes_max)
     }
 
-    pub(super) fn channel(&self) -> Channel {
-        self.line().channel.clone()
+    /// From now on calls are made with this credential: an API key, a JWT or a token of the bus.
+    /// Subscriptions that are open go on with the one they were opened with, until it expires; then
+    /// they resume with this one. Errors: text that no metadata can carry.
+    pub fn use_credential(&self, credential: &str) -> Result<()> {
+        self.shared.credential.set(credential)
+    }
+
+    pub(super) fn accessing(&self) -> AccessClient<Authorized> {
+        AccessClient::new(self.channel()).max_decoding_message_size(self.shared.response_bytes_max)
+    }
+
+    pub(super) fn channel(&self) -> Authorized {
+        Authorized { channel: self.line().channel.clone(), credential: self.shared.credential.clone() }
     }
 
     /// The answer to a call. It is waited for as long as a connection may take, and `longer` where

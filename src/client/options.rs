@@ -6,6 +6,7 @@ use opentelemetry::global::ObjectSafeTracerProvider;
 use tonic::transport::{Channel, Endpoint};
 
 use super::connection::Client;
+use super::credential::Credential;
 use super::status;
 use super::trace::{Trace, Tracing};
 use crate::error::{Error, Result};
@@ -15,7 +16,7 @@ use crate::limits::{
 };
 
 /// Builds a [`Client`]; see [`Client::builder`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ClientBuilder {
     uri: String,
     keepalive_interval: Duration,
@@ -25,6 +26,7 @@ pub struct ClientBuilder {
     stream_window_bytes: u32,
     response_bytes_max: usize,
     tracing: Tracing,
+    credential: Option<String>,
 }
 
 impl ClientBuilder {
@@ -39,6 +41,7 @@ impl ClientBuilder {
             // A response holds at least one message, so a large message makes a large response.
             response_bytes_max: 2 * BATCH_BYTES_MAX.max(MESSAGE_BYTES_MAX),
             tracing: Tracing::default(),
+            credential: None,
         }
     }
 
@@ -93,24 +96,34 @@ impl ClientBuilder {
         self
     }
 
+    /// What proves who is calling: an API key, a JWT or a token of the bus. It goes with every call, so
+    /// use it over `https://`, or on a network where nobody listens.
+    pub fn credential(mut self, credential: impl Into<String>) -> Self {
+        self.credential = Some(credential.into());
+        self
+    }
+
     /// Connects. Errors: INVALID_ARGUMENT for a URI that is none, UNAVAILABLE when no server
     /// answers.
     pub async fn connect(self) -> Result<Client> {
         let endpoint = self.endpoint()?;
         let channel = endpoint.connect().await.map_err(|error| status::transport(error, &self.uri))?;
-        Ok(self.client(endpoint, channel))
+        self.client(endpoint, channel)
     }
 
     /// A client that connects when it is first used, so that the server may start later.
     pub fn connect_lazy(self) -> Result<Client> {
         let endpoint = self.endpoint()?;
         let channel = endpoint.connect_lazy();
-        Ok(self.client(endpoint, channel))
+        self.client(endpoint, channel)
     }
 
-    fn client(self, endpoint: Endpoint, channel: Channel) -> Client {
+    fn client(self, endpoint: Endpoint, channel: Channel) -> Result<Client> {
+        let credential = Credential::default();
+        self.credential.as_deref().map_or(Ok(()), |text| credential.set(text))?;
         let trace = Trace::new(&self.tracing, endpoint.uri());
-        Client::new(endpoint, channel, self.uri, self.connect_timeout, self.response_bytes_max, trace)
+        let (patience, bytes_max) = (self.connect_timeout, self.response_bytes_max);
+        Ok(Client::new(endpoint, channel, self.uri, patience, bytes_max, trace, credential))
     }
 
     fn endpoint(&self) -> Result<Endpoint> {

@@ -50,6 +50,7 @@ impl PublisherBuilder {
                 batch_bytes_max: 256 * 1024,
                 batch_messages_max: BATCH_MESSAGES_MAX,
                 batches_in_flight_max: 16,
+                ends_with_refusal: false,
             },
             bytes_in_flight_max: 16 * 1024 * 1024,
             send_timeout: Duration::from_secs(30),
@@ -86,6 +87,15 @@ impl PublisherBuilder {
     /// Batches sent and not yet answered, at most (default 16). Fewer make larger batches.
     pub fn max_in_flight_batches(mut self, batches: usize) -> Self {
         self.shape.batches_in_flight_max = batches.max(1);
+        self
+    }
+
+    /// Keeps the order of messages over a refusal, such as that of a quota: one batch is in flight at a
+    /// time, and the first one that is refused ends the publisher. What was accepted behind it fails
+    /// with the same error, as does every later `publish`; so all of that can be published again, in
+    /// order, by another publisher, when [`Error::retry_delay`] is over.
+    pub fn ends_with_refusal(mut self) -> Self {
+        (self.shape.batches_in_flight_max, self.shape.ends_with_refusal) = (1, true);
         self
     }
 
@@ -228,6 +238,9 @@ impl Publisher {
     }
 
     fn check(&self, state: &State, topic: &str) -> Result<()> {
+        if let Some(refusal) = state.queue.refusal() {
+            return Err(refusal.clone());
+        }
         if state.closed {
             return Err(closed());
         }

@@ -33,6 +33,9 @@ pub(super) fn to_error(status: tonic::Status, uri: &str) -> Error {
     for violation in details.bad_request().map(|it| it.field_violations.as_slice()).unwrap_or_default() {
         error = error.violation(&violation.field, &violation.description);
     }
+    if let Some(quota) = details.quota_failure().and_then(|it| it.violations.first()) {
+        error = error.exceeds(&quota.subject, &quota.description);
+    }
     if let Some(info) = details.error_info() {
         error = error.reason(info.reason.clone());
         for (key, value) in &info.metadata {
@@ -110,6 +113,7 @@ mod tests {
         let mut details = ErrorDetails::new();
         details.add_bad_request_violation("messages[3].id", "has to be 16 bytes, or empty");
         details.set_error_info("TOO_MANY", "bugle", [("limit".to_owned(), "5".to_owned())]);
+        details.add_quota_failure_violation("namespace:eu", "topics is 3");
         details.set_retry_info(Some(Duration::from_secs(2)));
         let status = tonic::Status::with_error_details(tonic::Code::InvalidArgument, "no", details);
         let error = to_error(status, "http://x");
@@ -118,6 +122,7 @@ mod tests {
         assert_eq!(error.violations()[0].field, "messages[3].id");
         assert_eq!(error.reason_code(), Some("TOO_MANY"));
         assert_eq!(error.metadata().get("limit").map(String::as_str), Some("5"));
+        assert_eq!(error.exceeded().map(|it| it.field.as_str()), Some("namespace:eu"));
         assert_eq!(error.retry_delay(), Some(Duration::from_secs(2)));
     }
 

@@ -7,12 +7,14 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use toml::de::{DeTable, DeValue};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
 
 use crate::config::Config;
 use crate::config::loaded::Loaded;
 use crate::config::mistake::{Mistake, Mistakes, Origin};
 use crate::config::nearest::nearest;
+use crate::config::quotas;
 use crate::config::standard;
 use crate::config::table::{OPTIONS, option};
 use crate::config::value::Raw;
@@ -20,7 +22,7 @@ use crate::config::value::Raw;
 /// Names the configuration file in the environment; the flag wins.
 const FILE_VARIABLE: &str = "BUGLE_CONFIG";
 /// Variables that belong to the command line's clients, not to the server.
-const OTHER_VARIABLES: &[&str] = &[FILE_VARIABLE, "BUGLE_SERVER", "BUGLE_NAMESPACE"];
+const OTHER_VARIABLES: &[&str] = &[FILE_VARIABLE, "BUGLE_SERVER", "BUGLE_NAMESPACE", "BUGLE_CREDENTIAL"];
 const PREFIX: &str = "BUGLE_";
 
 /// One option as the command line says it.
@@ -126,6 +128,7 @@ impl Loading {
                         self.mistakes.push(unknown(&key, origin));
                     }
                 }
+                DeValue::Array(tables) if key == quotas::KEY => self.quotas(tables, &origin, place),
                 value => match raw(value) {
                     Some(raw) => self.value(&key, &raw, origin),
                     None => match option(&key) {
@@ -136,6 +139,40 @@ impl Loading {
                     },
                 },
             }
+        }
+    }
+
+    /// The tables that are quotas, which this array is to have and nothing else.
+    fn quotas(&mut self, tables: &[Spanned<DeValue<'_>>], origin: &Origin, place: &dyn Fn(usize) -> Origin) {
+        for (number, table) in tables.iter().enumerate() {
+            let key = format!("{}[{number}]", quotas::KEY);
+            let DeValue::Table(table) = table.get_ref() else {
+                let problem = format!("has to be a table: begin it with [[{}]]", quotas::KEY);
+                self.mistake(origin.clone(), key, problem);
+                continue;
+            };
+            let line = table.keys().map(|name| name.span().start).min().map_or(origin.clone(), place);
+            let entry = |(name, value): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| {
+                let value = raw(value.get_ref()).unwrap_or(Raw::List(Vec::new()));
+                (name.get_ref().to_string(), value)
+            };
+            let entries: Vec<_> = table.iter().map(entry).collect();
+            match quotas::rule(&entries) {
+                Ok(rule) => self.config.quotas.push(rule),
+                Err((entry, problem)) => {
+                    let named =
+                        entry.as_deref().and_then(|entry| table.keys().find(|name| name.get_ref() == entry));
+                    let line = named.map_or(line, |name| place(name.span().start));
+                    let key = entry.map_or(key.clone(), |entry| format!("{key}.{entry}"));
+                    self.mistake(line, key, problem);
+                }
+            }
+        }
+        // Only where each is right do they stand where the reason says.
+        if self.config.quotas.len() == tables.len()
+            && let Some(problem) = quotas::contradiction(&self.config.quotas)
+        {
+            self.mistake(origin.clone(), String::new(), problem);
         }
     }
 

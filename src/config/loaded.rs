@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use crate::config::Config;
 use crate::config::mistake::{Mistake, Origin};
+use crate::config::quotas;
 use crate::config::table::OPTIONS;
 
 /// A configuration and where its values came from.
@@ -49,6 +50,9 @@ impl Loaded {
             text.push_str(&format!("# {}; from: {}\n", option.variable(), self.origin(option.key)));
             text.push_str(&format!("{name} = {value}\n"));
         }
+        text.push('\n');
+        text.push_str(quotas::DOC);
+        self.config.quotas.iter().for_each(|rule| text.push_str(&quotas::print(rule)));
         text
     }
 }

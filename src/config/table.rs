@@ -113,12 +113,23 @@ options! {
          one proxy or NAT share an address, so the default leaves this to limits.max_connections.";
     limits.max_handshakes: Kind::Count(1, 1_000_000),
         "Connections at once that have not sent their first request; more have to wait.";
+    limits.max_handshakes_per_address: Kind::Count(1, 1_000_000),
+        "Connections at once from one IP address (of IPv6: its /64 network) that have not sent their \
+         first request; more wait behind them, and those of other addresses pass.";
+    limits.connections_per_second_per_address: Kind::Count(1, 10_000_000),
+        "Connections a second from one IP address (of IPv6: its /64 network); ten times as many may come \
+         at once, more are closed as they come.";
     limits.handshake_deadline: Kind::Duration(millis(10), secs(3600)),
         "A connection that has not sent its first request after this long is closed.";
     limits.max_streams_per_connection: Kind::Count(1, 1_000_000),
         "Calls and subscriptions at once on one connection.";
+    limits.max_streams: Kind::Count(1, 100_000_000),
+        "Calls and subscriptions at once on all connections together; more are refused.";
     limits.max_message_bytes: Kind::Bytes(KIB, limits::MESSAGE_BYTES_CEILING as u64),
         "Largest request, and so the largest batch of messages.";
+    limits.max_publish_bytes_in_flight: Kind::Bytes(KIB, 1024 * TIB),
+        "Bytes of requests that have come in part and are not finished, of all connections together; \
+         more are refused. They are a part of memory_budget too.";
     limits.max_header_bytes: Kind::Bytes(KIB, MIB),
         "Largest header list of a request.";
     limits.connection_window: Kind::Bytes(WINDOW_MIN, WINDOW_MAX),

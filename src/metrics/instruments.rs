@@ -131,6 +131,13 @@ fn trouble(table: &Table<'_>) {
     table.counter(row, |state, report| {
         state.refusals().for_each(|(code, count)| report(count, &[KeyValue::new("code", code.as_str())]));
     });
+    let row = ("bugle.quota.refusals", "{refusal}", "Requests over a quota, by whose it is and which limit.");
+    table.counter(row, |state, report| {
+        for (scope, limit, count) in state.quotas().into_iter().flat_map(|quotas| quotas.refusals().each()) {
+            let labels = [KeyValue::new("scope", scope.as_str()), KeyValue::new("limit", limit.as_str())];
+            report(count, &labels);
+        }
+    });
     let help = "Messages dropped for want of memory before retention wanted it, in bytes.";
     table.counter(("bugle.evicted", "By", help), |state, report| report(state.evicted_bytes.get(), &[]));
     let row = ("bugle.draining", "", "1 while the server drains.");
@@ -155,11 +162,12 @@ fn memory_and_connections(table: &Table<'_>) {
     table.counter(row, |state, report| report(state.subscriptions_opened.get(), &[]));
     let row = ("bugle.connections.accepted", "{connection}", "Connections that were accepted.");
     table.counter(row, |state, report| report(state.connections_accepted.get(), &[]));
-    let help = "Connections refused because as many as the limit allows were open.";
+    let help = "Connections refused because as many as the limit allows were open, or came at once.";
     table.counter(("bugle.connections.refused", "{connection}", help), |state, report| {
         let limit = |name| [KeyValue::new("limit", name)];
         report(state.refused_connections.get(), &limit("max_connections"));
         report(state.refused_address.get(), &limit("max_connections_per_address"));
+        report(state.refused_rate.get(), &limit("connections_per_second_per_address"));
     });
 }
 

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::traffic::{Counted, Topics, Traffic};
 use crate::error::Code;
+use crate::quota::Quotas;
 use crate::topic::{Reason, TopicName};
 
 /// A number that is counted up, or set.
@@ -71,11 +72,14 @@ pub struct State {
     pub refused_connections: Counter,
     /// Connections that were refused: there were too many from their address.
     pub refused_address: Counter,
+    /// Connections that were refused: too many came from their address in a second.
+    pub refused_rate: Counter,
     /// Open topics.
     pub open_topics: Counter,
     /// Namespaces.
     pub namespaces: Counter,
     streams: OnceLock<CountStreams>,
+    quotas: OnceLock<Arc<Quotas>>,
     draining: AtomicBool,
     started: SystemTime,
 }
@@ -98,7 +102,9 @@ impl State {
             connections_accepted: Counter::default(),
             refused_connections: Counter::default(),
             refused_address: Counter::default(),
+            refused_rate: Counter::default(),
             streams: OnceLock::new(),
+            quotas: OnceLock::new(),
             open_topics: Counter::default(),
             namespaces: Counter::default(),
             draining: AtomicBool::new(false),
@@ -160,6 +166,16 @@ impl State {
     /// Open calls; 0 where nobody serves any.
     pub fn streams(&self) -> u64 {
         self.streams.get().map_or(0, |count| count(self))
+    }
+
+    /// Whose refusals are counted; the first word counts.
+    pub fn count_quotas(&self, quotas: Arc<Quotas>) {
+        let _ = self.quotas.set(quotas);
+    }
+
+    /// The quotas whose refusals are counted.
+    pub fn quotas(&self) -> Option<&Quotas> {
+        self.quotas.get().map(|quotas| &**quotas)
     }
 
     /// The server has begun to drain.

@@ -2,23 +2,27 @@
 //!
 //! It survives everything a listener can meet. Out of file descriptors it backs off, from 50 ms
 //! doubling to 1 s, instead of spinning; a flood is refused without work; a crowd that comes at
-//! once, as after a restart, waits in the kernel's queue until there is room to greet it.
+//! once, as after a restart, waits in the kernel's queue until there is room to greet it; and one
+//! address that takes all of its own room waits behind itself.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::server::conn::http2;
 use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
-use crate::api::{Api, Peer};
+use crate::api::{Api, Asked, Peer};
 use crate::config::{Config, Keepalive};
 use crate::limits;
-use crate::server::connection::{Gate, Greeting, serve};
-use crate::server::connections::{Connections, Streams};
+use crate::server::connection::{Gate, Greeting, Places, serve};
+use crate::server::connections::{Connections, Listed, Streams};
 use crate::server::socket;
 use crate::server::throttle::Throttle;
 
@@ -95,7 +99,7 @@ impl<'a> Acceptor<'a> {
             Ok(listed) => listed,
             Err(limit) => {
                 if let Some(times) = self.full.hit() {
-                    tracing::warn!(%address, times, limit, "refused a connection: so many are open already");
+                    tracing::warn!(%address, times, limit, "refused a connection: this limit is reached");
                 }
                 return;
             }
@@ -104,10 +108,41 @@ impl<'a> Acceptor<'a> {
             tracing::debug!(%address, %error, "cannot set the options of the socket");
         }
         let (api, greeting) = (self.api.clone(), Arc::clone(&self.greeting));
+        let deadline = Instant::now() + greeting.deadline;
+        let own = Arc::clone(listed.handshakes()).try_acquire_owned();
+        let (all, places) = match own {
+            Ok(own) => (Arc::clone(&self.handshakes), Some([own, handshake])),
+            // Others may have the place while it waits behind those of its own address.
+            Err(_) => (Arc::clone(&self.handshakes), None),
+        };
         self.connections.spawn(async move {
-            serve(stream, api, peer, Gate::new(handshake), &greeting).await;
+            let places = match places {
+                Some(places) => Some(places),
+                None => greeted(&listed, &peer, all, deadline).await,
+            };
+            match places {
+                Some(places) => serve(stream, api, peer, Gate::new(places), &greeting, deadline).await,
+                None => tracing::debug!(%peer, "closed: too many of its address have not sent a request"),
+            }
             drop(listed);
         });
+    }
+}
+
+/// Waits for the places of a handshake; `None` where they are not there in time, or the connection is
+/// asked to go away.
+async fn greeted(listed: &Listed, peer: &Peer, all: Arc<Semaphore>, deadline: Instant) -> Option<Places> {
+    let places = async {
+        let own = Arc::clone(listed.handshakes()).acquire_owned().await.ok()?;
+        Some([own, all.acquire_owned().await.ok()?])
+    };
+    let asked = poll_fn(|cx| match peer.poll_asked(cx) {
+        Asked::Nothing => Poll::Pending,
+        Asked::Drain | Asked::Close => Poll::Ready(()),
+    });
+    tokio::select! {
+        places = timeout_at(deadline, places) => places.ok().flatten(),
+        () = asked => None,
     }
 }
 

@@ -21,7 +21,6 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout_at};
 
 use crate::api::{Api, Asked, Body, Peer, Reply};
-use crate::auth::Principal;
 use crate::server::connections::Streams;
 use crate::server::socket;
 
@@ -36,15 +35,18 @@ pub struct Greeting {
     pub deadline: Duration,
 }
 
-/// Opens with the first request, and gives the place among the handshakes back then.
+/// Opens with the first request, and gives the places among the handshakes back then.
 pub struct Gate {
     open: AtomicBool,
-    handshake: Mutex<Option<OwnedSemaphorePermit>>,
+    handshake: Mutex<Option<Places>>,
 }
 
+/// A place among the handshakes of its address, and one among all.
+pub type Places = [OwnedSemaphorePermit; 2];
+
 impl Gate {
-    /// A closed gate that holds a place among the handshakes.
-    pub fn new(handshake: OwnedSemaphorePermit) -> Arc<Self> {
+    /// A closed gate that holds places among the handshakes.
+    pub fn new(handshake: Places) -> Arc<Self> {
         Arc::new(Gate { open: AtomicBool::new(false), handshake: Mutex::new(Some(handshake)) })
     }
 
@@ -59,15 +61,25 @@ impl Gate {
     }
 }
 
-/// Serves a connection until it ends or is ended. Returns when its streams are told.
-pub async fn serve(stream: TcpStream, api: Api, peer: Peer, gate: Arc<Gate>, greeting: &Greeting) {
-    let deadline = Instant::now() + greeting.deadline;
-    let (stream, principal) = match timeout_at(deadline, socket::establish(stream)).await {
+/// Serves a connection until it ends or is ended; its first request has to be there at `deadline`.
+/// Returns when its streams are told.
+pub async fn serve(
+    stream: TcpStream,
+    api: Api,
+    peer: Peer,
+    gate: Arc<Gate>,
+    greeting: &Greeting,
+    deadline: Instant,
+) {
+    let (stream, certificate) = match timeout_at(deadline, socket::establish(stream)).await {
         Ok(Ok(established)) => established,
         Ok(Err(error)) => return tracing::debug!(%peer, %error, "the connection could not be established"),
         Err(_) => return tracing::debug!(%peer, "the connection was not established in time"),
     };
-    let service = Connected { api, peer: peer.clone(), principal, gate: Arc::clone(&gate) };
+    if let Some(principal) = certificate {
+        peer.has_proved(principal);
+    }
+    let service = Connected { api, peer: peer.clone(), gate: Arc::clone(&gate) };
     let connection = greeting.http2.serve_connection(TokioIo::new(stream), service);
     drive(pin!(connection), &peer, &gate, deadline).await;
 }
@@ -113,7 +125,6 @@ async fn drive(mut connection: Pin<&mut Connection>, peer: &Peer, gate: &Gate, d
 struct Connected {
     api: Api,
     peer: Peer,
-    principal: Principal,
     gate: Arc<Gate>,
 }
 
@@ -125,7 +136,6 @@ impl hyper::service::Service<Request<Incoming>> for Connected {
     fn call(&self, mut request: Request<Incoming>) -> Reply {
         self.gate.open();
         request.extensions_mut().insert(self.peer.clone());
-        request.extensions_mut().insert(self.principal.clone());
         self.api.answer(request)
     }
 }

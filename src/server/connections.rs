@@ -5,15 +5,16 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use slab::Slab;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::api::Peer;
 use crate::config::Limits;
 use crate::metrics::State;
+use crate::server::origin::{Origin, Rates};
 
 /// All connections of a server.
 pub struct Connections {
@@ -25,20 +26,30 @@ struct List {
     open: Mutex<Open>,
     max: usize,
     max_per_address: usize,
+    handshakes_per_address: usize,
+    rates: Rates,
     metrics: Arc<State>,
 }
 
 #[derive(Default)]
 struct Open {
     peers: Slab<Peer>,
-    /// How many of them come from an address; an address without any is not in it.
-    by_address: HashMap<IpAddr, usize>,
+    /// Those that come from an origin; one without any is not in it.
+    by_origin: HashMap<Origin, Few>,
+}
+
+/// The connections of one origin.
+struct Few {
+    count: usize,
+    /// Places for those that have not sent their first request.
+    handshakes: Arc<Semaphore>,
 }
 
 /// A place in the list of connections; given back when dropped.
 pub struct Listed {
     list: Arc<List>,
     key: usize,
+    handshakes: Arc<Semaphore>,
 }
 
 /// Runs the streams of connections on tasks that are waited for at the end.
@@ -53,6 +64,8 @@ impl Connections {
             open: Mutex::default(),
             max: count(limits.max_connections),
             max_per_address: count(limits.max_connections_per_address),
+            handshakes_per_address: count(limits.max_handshakes_per_address).min(Semaphore::MAX_PERMITS),
+            rates: Rates::new(limits.connections_per_second_per_address),
             metrics: metrics.clone(),
         };
         let (list, tasks) = (Arc::new(list), TaskTracker::new());
@@ -64,22 +77,31 @@ impl Connections {
 
     /// Lists a connection. The error is the key of the limit that leaves no room for it.
     pub fn admit(&self, peer: Peer) -> Result<Listed, &'static str> {
-        let address = peer.address().ip();
-        let mut open = self.list.open();
+        let origin = Origin::of(peer.address().ip());
         let metrics = &self.list.metrics;
+        if !self.list.rates.admit(origin) {
+            metrics.refused_rate.increment();
+            return Err("limits.connections_per_second_per_address");
+        }
+        let mut open = self.list.open();
         if open.peers.len() >= self.list.max {
             metrics.refused_connections.increment();
             return Err("limits.max_connections");
         }
-        if open.by_address.get(&address).is_some_and(|count| *count >= self.list.max_per_address) {
+        if open.by_origin.get(&origin).is_some_and(|few| few.count >= self.list.max_per_address) {
             metrics.refused_address.increment();
             return Err("limits.max_connections_per_address");
         }
-        *open.by_address.entry(address).or_default() += 1;
+        let few = open.by_origin.entry(origin).or_insert_with(|| Few {
+            count: 0,
+            handshakes: Arc::new(Semaphore::new(self.list.handshakes_per_address)),
+        });
+        few.count += 1;
+        let handshakes = Arc::clone(&few.handshakes);
         let key = open.peers.insert(peer);
         metrics.connections_accepted.increment();
         metrics.connections.increment();
-        Ok(Listed { list: Arc::clone(&self.list), key })
+        Ok(Listed { list: Arc::clone(&self.list), key, handshakes })
     }
 
     /// Runs the task of a connection.
@@ -127,15 +149,22 @@ impl List {
     }
 }
 
+impl Listed {
+    /// The places of its origin for connections that have not sent their first request.
+    pub fn handshakes(&self) -> &Arc<Semaphore> {
+        &self.handshakes
+    }
+}
+
 impl Drop for Listed {
     fn drop(&mut self) {
         let mut open = self.list.open();
         let Some(peer) = open.peers.try_remove(self.key) else { return };
         self.list.metrics.connections.decrement();
-        let address = peer.address().ip();
-        match open.by_address.get_mut(&address) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => drop(open.by_address.remove(&address)),
+        let origin = Origin::of(peer.address().ip());
+        match open.by_origin.get_mut(&origin) {
+            Some(few) if few.count > 1 => few.count -= 1,
+            _ => drop(open.by_origin.remove(&origin)),
         }
     }
 }
@@ -174,7 +203,7 @@ mod tests {
         drop(listed);
         assert_eq!(connections.len(), 0);
         assert!(connections.admit(peer(1)).is_ok());
-        assert!(connections.list.open().by_address.is_empty());
+        assert!(connections.list.open().by_origin.is_empty());
         let metrics = &connections.list.metrics;
         assert_eq!((metrics.connections.get(), metrics.connections_accepted.get()), (0, 2));
         assert_eq!(metrics.refused_connections.get(), 1);
@@ -186,6 +215,23 @@ mod tests {
         let _two = [connections.admit(peer(1)).ok(), connections.admit(peer(1)).ok()];
         assert_eq!(connections.admit(peer(1)).err(), Some("limits.max_connections_per_address"));
         assert!(connections.admit(peer(2)).is_ok());
+    }
+
+    #[test]
+    fn one_address_has_its_own_places_for_handshakes_and_a_rate() {
+        let defaults = crate::config::Config::default().limits;
+        let (max_handshakes_per_address, connections_per_second_per_address) = (1, 1);
+        let limits = Limits { max_handshakes_per_address, connections_per_second_per_address, ..defaults };
+        let connections = Connections::new(&limits, &Arc::new(State::new(0)));
+        let burst = crate::limits::ADDRESS_BURST_SECONDS as usize;
+        let listed: Vec<_> = (0..burst).map(|_| connections.admit(peer(1)).ok().unwrap()).collect();
+        let _place = listed[0].handshakes().try_acquire().unwrap();
+        assert!(listed[1].handshakes().try_acquire().is_err());
+        let refused = connections.admit(peer(1)).err();
+        assert_eq!(refused, Some("limits.connections_per_second_per_address"));
+        assert_eq!(connections.list.metrics.refused_rate.get(), 1);
+        let other = connections.admit(peer(2)).ok().unwrap();
+        assert!(other.handshakes().try_acquire().is_ok());
     }
 
     #[test]

@@ -25,6 +25,6 @@ pub fn configure(stream: &TcpStream, keepalive: &Keepalive) -> io::Result<()> {
 
 /// Makes the connection ready for HTTP/2: plaintext, so there is nothing to do and nobody is
 /// identified.
-pub async fn establish(stream: TcpStream) -> io::Result<(TcpStream, Principal)> {
-    Ok((stream, Principal::anonymous()))
+pub async fn establish(stream: TcpStream) -> io::Result<(TcpStream, Option<Principal>)> {
+    Ok((stream, None))
 }

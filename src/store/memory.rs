@@ -51,11 +51,11 @@ impl Store for MemoryStore {
     type Log = MemoryLog;
 
     async fn open(&self, opening: Opening) -> Result<MemoryLog> {
-        let Opening { name: _, retention, past } = opening;
+        let Opening { name: _, retention, weight, past } = opening;
         let budget = &self.shared.budget;
         let charge = self.charge(TOPIC_OVERHEAD_BYTES).ok_or_else(|| no_room(budget))?;
         let log = TopicLog::new(past.next.epoch, past.next.sequence, retention, budget.clone());
-        let log = log.with_past(past.newest_time);
+        let log = log.with_past(past.newest_time).within(weight);
         let tail = Broadcast::new(log, self.shared.fanout.clone());
         let ticket = Ticket::new(&self.eviction);
         Ok(MemoryLog { tail, ticket, _charge: charge })

@@ -175,7 +175,7 @@ fn put_body(out: &mut Vec<u8>, message: &Message, id: Uuid, inherited: Option<&I
     put_field(out, TAG_CONTENT_TYPE, content_type.as_bytes());
     put_field(out, TAG_TRACEPARENT, traceparent.as_bytes());
     put_field(out, TAG_TRACESTATE, tracestate.as_bytes());
-    put_field(out, TAG_PUBLISHER, publisher.as_bytes());
+    put_field(out, TAG_PUBLISHER, publisher.as_deref().unwrap_or_default().as_bytes());
 }
 
 /// An empty field is left out, as proto3 does.
@@ -202,7 +202,7 @@ fn body_bytes(message: &Message, inherited: Option<&Inherited>) -> usize {
     });
     field_bytes(16)
         + attributes.sum::<usize>()
-        + [key, content_type, traceparent, tracestate, publisher]
+        + [key, content_type, traceparent, tracestate, publisher.as_deref().unwrap_or_default()]
             .map(|text: &str| field_bytes(text.len()))
             .iter()
             .sum::<usize>()
@@ -263,7 +263,7 @@ mod tests {
             content_type: "text/plain".into(),
             traceparent: "t".into(),
             tracestate: "s".into(),
-            publisher: "p".into(),
+            publisher: Some("p".into()),
             ..Default::default()
         };
         let batch = Batch::encode(std::slice::from_ref(&message)).unwrap();

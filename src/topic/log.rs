@@ -16,6 +16,7 @@ use super::position::Position;
 use super::record::{header, headers};
 use super::retention::Retention;
 use super::trace::Trace;
+use super::weight::{Weighed, Weight};
 use crate::limits::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN};
 use crate::sync::Arc;
 
@@ -92,7 +93,7 @@ pub struct Log {
     /// Everything from this sequence on that was appended is in the chunks.
     start: u64,
     next: u64,
-    bytes: u64,
+    bytes: Weighed,
     /// Time of the newest message, kept or dropped; times never go back.
     newest_time: u64,
     /// Time of the newest message that was dropped.
@@ -104,7 +105,7 @@ pub struct Log {
 impl Log {
     /// An empty log whose next message has sequence `next`.
     pub fn new(epoch: u64, next: u64, retention: Retention, budget: Arc<Budget>) -> Log {
-        let (chunks, bytes, newest_time) = (VecDeque::new(), 0, 0);
+        let (chunks, bytes, newest_time) = (VecDeque::new(), Weighed::default(), 0);
         Log { epoch, chunks, start: next, next, bytes, newest_time, dropped_time: None, retention, budget }
     }
 
@@ -112,6 +113,11 @@ impl Log {
     /// asks for that time is told that they are gone.
     pub fn with_past(self, newest_time: Option<u64>) -> Log {
         Log { newest_time: newest_time.unwrap_or(0), dropped_time: newest_time, ..self }
+    }
+
+    /// The same empty log, whose messages weigh as a part of this.
+    pub fn within(self, weight: Arc<Weight>) -> Log {
+        Log { bytes: Weighed::within(weight), ..self }
     }
 
     /// What is left to know of an empty log: where it goes on, and the time of its newest message.
@@ -131,14 +137,14 @@ impl Log {
 
     /// Bytes of retained records.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.bytes.bytes()
     }
 
     /// Orders a batch at time `now` (unix nanoseconds) and drops what retention no longer wants.
     pub fn append(&mut self, batch: &Batch, now: u64) -> Result<Appended, NoRoom> {
         // The messages' time is when they were accepted, which may be a little earlier.
         let time = batch.accepted().map_or(now, |accepted| accepted.min(now)).max(self.newest_time);
-        let (first, before) = (self.next, self.bytes);
+        let (first, before) = (self.next, self.bytes());
         let new_chunk = self.make_room(batch.bytes_max(), time)?;
         if let Some(chunk) = self.chunks.back_mut() {
             let before = chunk.bytes;
@@ -146,7 +152,7 @@ impl Log {
                 chunk.append(self.next, time, now, body);
                 self.next += 1;
             }
-            self.bytes += (chunk.bytes - before) as u64;
+            self.bytes.add((chunk.bytes - before) as u64);
             if let Some(traced) = batch.traced() {
                 let (at, fan_out) = (|place: u32| first + u64::from(place), traced.fan_out);
                 for created in &traced.created {
@@ -155,7 +161,7 @@ impl Log {
                 }
             }
         }
-        let bytes = self.bytes - before;
+        let bytes = self.bytes() - before;
         self.newest_time = time;
         self.trim(now.max(time));
         Ok(Appended { first, last: self.next - 1, bytes, new_chunk })
@@ -225,7 +231,7 @@ impl Log {
         let oldest_time = now.saturating_sub(self.retention.age_nanos());
         let oldest = self.next.saturating_sub(self.retention.messages);
         while let Some(chunk) = self.chunks.front() {
-            let spare = self.chunks.len() > 1 && (self.bytes > self.retention.bytes || chunk.last < oldest);
+            let spare = self.chunks.len() > 1 && (self.bytes() > self.retention.bytes || chunk.last < oldest);
             if !spare && chunk.last_time >= oldest_time {
                 break;
             }
@@ -241,7 +247,7 @@ impl Log {
     /// Drops the oldest chunk; `false` where there is none.
     pub fn drop_oldest(&mut self) -> bool {
         let Some(chunk) = self.chunks.pop_front() else { return false };
-        self.bytes -= chunk.bytes as u64;
+        self.bytes.remove(chunk.bytes as u64);
         self.start = chunk.last + 1;
         self.dropped_time = Some(chunk.last_time);
         true

@@ -4,6 +4,7 @@
 //! adds (sequence, time) is not here: see `record`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use uuid::Uuid;
@@ -32,7 +33,7 @@ pub struct Message {
     /// W3C vendor part of the context, carried unchanged; empty for none.
     pub tracestate: String,
     /// The authenticated publisher; set by the API, never by the client.
-    pub publisher: String,
+    pub publisher: Option<Arc<str>>,
 }
 
 impl Message {

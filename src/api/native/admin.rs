@@ -7,9 +7,11 @@ use tonic::{Response, Status};
 
 use super::administering::{Administering, Asked};
 use super::intake::Intake;
-use super::{Native, convert};
+use super::{Caller, Native, convert};
 use crate::api::reply::Answer;
 use crate::api::status::{readable, status};
+use crate::auth::{Action, Resource};
+use crate::broker::TopicInfo;
 use crate::error::{Error, Result};
 use crate::proto::v1::admin_server::{Admin, AdminServer};
 use crate::proto::v1::{
@@ -35,14 +37,14 @@ impl Admin for Native {
         &self,
         request: tonic::Request<CreateNamespaceRequest>,
     ) -> Answered<WireNamespace> {
-        let asked = Asked::of(&request);
+        let asked = Asked::of(self, &request);
         let CreateNamespaceRequest { namespace } = request.into_inner();
         let WireNamespace { namespace, topics: _ } =
             namespace.ok_or_else(|| status(Error::field("namespace", "has to be given")))?;
         let name = named(&namespace).map_err(|error| status(error.under("namespace")))?;
-        asked.about_namespace(&name);
+        asked.wants(Action::Admin, Resource::Namespace(&name))?;
         self.broker.create_namespace(&name).map_err(status)?;
-        asked.has("created a namespace", &name);
+        asked.has("namespace.created", &name);
         Ok(Response::new(WireNamespace { namespace: name.to_string(), topics: 0 }))
     }
 
@@ -50,12 +52,12 @@ impl Admin for Native {
         &self,
         request: tonic::Request<DeleteNamespaceRequest>,
     ) -> Answered<DeleteNamespaceResponse> {
-        let asked = Asked::of(&request);
+        let asked = Asked::of(self, &request);
         let DeleteNamespaceRequest { namespace } = request.into_inner();
         let name = named(&namespace).map_err(status)?;
-        asked.about_namespace(&name);
+        asked.wants(Action::Admin, Resource::Namespace(&name))?;
         self.broker.delete_namespace(&name).map_err(status)?;
-        asked.has("deleted a namespace and its topics", &name);
+        asked.has("namespace.deleted", &name);
         Ok(Response::new(DeleteNamespaceResponse {}))
     }
 
@@ -63,9 +65,12 @@ impl Admin for Native {
         &self,
         request: tonic::Request<ListNamespacesRequest>,
     ) -> Answered<ListNamespacesResponse> {
+        let asked = Asked::of(self, &request);
         let ListNamespacesRequest { page_size, page_token } = request.into_inner();
         let most = convert::page_size(page_size);
-        let found = self.broker.list_namespaces(&page_token, most);
+        let page = |after: &str| Ok(self.broker.list_namespaces(after, most));
+        let may = |(name, _): &(Namespace, usize)| asked.may(Action::Subscribe, Resource::Within(name));
+        let found = permitted(page_token, most, page, |(name, _)| name.to_string(), may)?;
         let next_page_token = next_page(&found, most, |(name, _)| name.to_string());
         let namespaces = found
             .into_iter()
@@ -74,30 +79,36 @@ impl Admin for Native {
     }
 
     async fn create_topic(&self, request: tonic::Request<CreateTopicRequest>) -> Answered<Topic> {
-        let asked = Asked::of(&request);
+        let asked = Asked::of(self, &request);
+        let account = self.account(&Caller::known(request.extensions()));
         let CreateTopicRequest { topic } = request.into_inner();
         let (name, change) = convert::topic_change(topic).map_err(status)?;
-        asked.about_topic(&name);
-        let info = self.broker.create_topic(&name, change).await.map_err(status)?;
-        asked.has("created a topic", &name);
+        asked.wants(Action::Admin, Resource::Topic(&name))?;
+        let info = match self.broker.create_topic(&name, change, Some(&account)).await {
+            Ok(info) => info,
+            Err(error) => {
+                return Err(status(self.admission.in_turn(error, name.namespace(), &account).await));
+            }
+        };
+        asked.has("topic.created", &name);
         Ok(Response::new(convert::topic(info)))
     }
 
     async fn get_topic(&self, request: tonic::Request<GetTopicRequest>) -> Answered<Topic> {
-        let asked = Asked::of(&request);
+        let asked = Asked::of(self, &request);
         let GetTopicRequest { namespace, topic } = request.into_inner();
         let name = TopicName::parse(&namespace, &topic).map_err(status)?;
-        asked.about_topic(&name);
+        asked.wants(Action::Subscribe, Resource::Topic(&name))?;
         Ok(Response::new(convert::topic(self.broker.describe_topic(&name).map_err(status)?)))
     }
 
     async fn update_topic(&self, request: tonic::Request<UpdateTopicRequest>) -> Answered<Topic> {
-        let asked = Asked::of(&request);
+        let asked = Asked::of(self, &request);
         let UpdateTopicRequest { topic } = request.into_inner();
         let (name, change) = convert::topic_change(topic).map_err(status)?;
-        asked.about_topic(&name);
+        asked.wants(Action::Admin, Resource::Topic(&name))?;
         let info = self.broker.update_topic(&name, change).map_err(status)?;
-        asked.has("changed what a topic keeps", &name);
+        asked.has("topic.updated", &name);
         Ok(Response::new(convert::topic(info)))
     }
 
@@ -105,22 +116,24 @@ impl Admin for Native {
         &self,
         request: tonic::Request<DeleteTopicRequest>,
     ) -> Answered<DeleteTopicResponse> {
-        let asked = Asked::of(&request);
+        let asked = Asked::of(self, &request);
         let DeleteTopicRequest { namespace, topic } = request.into_inner();
         let name = TopicName::parse(&namespace, &topic).map_err(status)?;
-        asked.about_topic(&name);
+        asked.wants(Action::Admin, Resource::Topic(&name))?;
         self.broker.delete_topic(&name).map_err(status)?;
-        asked.has("deleted a topic", &name);
+        asked.has("topic.deleted", &name);
         Ok(Response::new(DeleteTopicResponse {}))
     }
 
     async fn list_topics(&self, request: tonic::Request<ListTopicsRequest>) -> Answered<ListTopicsResponse> {
-        let asked = Asked::of(&request);
+        let asked = Asked::of(self, &request);
         let ListTopicsRequest { namespace, prefix, page_size, page_token } = request.into_inner();
         let namespace = Namespace::parse(&namespace).map_err(status)?;
-        asked.about_namespace(&namespace);
+        asked.wants(Action::Subscribe, Resource::Within(&namespace))?;
         let most = convert::page_size(page_size);
-        let found = self.broker.list_topics(&namespace, &prefix, &page_token, most).map_err(status)?;
+        let page = |after: &str| self.broker.list_topics(&namespace, &prefix, after, most).map_err(status);
+        let may = |info: &TopicInfo| asked.may(Action::Subscribe, Resource::Topic(&info.name));
+        let found = permitted(page_token, most, page, |info| info.name.topic().to_owned(), may)?;
         let next_page_token = next_page(&found, most, |info| info.name.topic().to_owned());
         let topics = found.into_iter().map(convert::topic).collect();
         Ok(Response::new(ListTopicsResponse { topics, next_page_token }))
@@ -133,6 +146,29 @@ fn named(namespace: &str) -> Result<Namespace> {
         return Err(Error::field("namespace", "has to be given"));
     }
     Namespace::parse(namespace)
+}
+
+/// The next entries that a caller may see, at most so many: as if there were no others.
+fn permitted<T>(
+    mut after: String,
+    most: usize,
+    page: impl Fn(&str) -> Result<Vec<T>, Status>,
+    name: impl Fn(&T) -> String,
+    may: impl Fn(&T) -> bool,
+) -> Result<Vec<T>, Status> {
+    let mut permitted = Vec::new();
+    loop {
+        let found = page(&after)?;
+        let is_last = found.len() < most;
+        if let Some(last) = found.last() {
+            after = name(last);
+        }
+        permitted.extend(found.into_iter().filter(&may));
+        if is_last || permitted.len() >= most {
+            permitted.truncate(most);
+            return Ok(permitted);
+        }
+    }
 }
 
 /// The token of the page behind a full one; pages are ordered by name, so the last name is it.

@@ -9,8 +9,9 @@ use http::{Request, Response};
 use tonic::Status;
 
 use super::{Caller, Native};
-use crate::api::Peer;
-use crate::api::status::own_code;
+use crate::api::status::{own_code, status};
+use crate::api::{Peer, audit};
+use crate::auth::{Action, Identity, Resource};
 use crate::store::unix_nanos;
 use crate::topic::{Namespace, TopicName, TraceContext};
 use crate::trace::{Operation, Recorder, Span, Value};
@@ -107,34 +108,50 @@ impl Administering {
 }
 
 /// A call as its handler sees it.
-pub struct Asked {
+pub struct Asked<'a> {
+    native: &'a Native,
+    identity: Option<Identity>,
     peer: Option<SocketAddr>,
     subject: Option<Subject>,
 }
 
-impl Asked {
+impl Asked<'_> {
     /// The call of this request.
-    pub fn of<T>(request: &tonic::Request<T>) -> Asked {
+    pub fn of<'a, T>(native: &'a Native, request: &tonic::Request<T>) -> Asked<'a> {
         let extensions = request.extensions();
-        Asked { peer: extensions.get::<Peer>().map(Peer::address), subject: extensions.get().cloned() }
-    }
-
-    /// It is about this topic.
-    pub fn about_topic(&self, name: &TopicName) {
-        if let Some(subject) = &self.subject {
-            let _ = subject.0.set(About::Topic(name.clone()));
+        Asked {
+            native,
+            identity: extensions.get().cloned(),
+            peer: extensions.get::<Peer>().map(Peer::address),
+            subject: extensions.get().cloned(),
         }
     }
 
-    /// It is about this namespace.
-    pub fn about_namespace(&self, name: &Namespace) {
-        if let Some(subject) = &self.subject {
-            let _ = subject.0.set(About::Namespace(name.clone()));
+    /// Who asks, where it had to say so.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
+    /// It is about this, and wants to do that to it. Errors: it may not.
+    pub fn wants(&self, action: Action, resource: Resource<'_>) -> Result<(), Status> {
+        let about = match resource {
+            Resource::Server => None,
+            Resource::Topic(name) => Some(About::Topic(name.clone())),
+            Resource::Namespace(name) | Resource::Within(name) => Some(About::Namespace(name.clone())),
+        };
+        if let Some((subject, about)) = self.subject.as_ref().zip(about) {
+            let _ = subject.0.set(about);
         }
+        self.native.rights.check(self.identity(), self.peer, action, resource).map_err(status)
+    }
+
+    /// Whether it may do this, without anybody being told.
+    pub fn may(&self, action: Action, resource: Resource<'_>) -> bool {
+        self.native.rights.allow(self.identity(), action, resource)
     }
 
     /// It has changed something: the line that says so.
-    pub fn has(&self, done: &str, name: impl Display) {
-        tracing::info!(%name, peer = self.peer.map(tracing::field::display), "{done}");
+    pub fn has(&self, event: &str, name: impl Display) {
+        audit::done(self.identity(), self.peer, event, name);
     }
 }

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use http::{Request, Response};
 use hyper::body::Incoming;
+use prost::Message;
 use tonic::codegen::Service;
 use tonic::server::Grpc;
 use tonic::{Status, Streaming};
@@ -22,7 +23,8 @@ use super::{Caller, Native, convert};
 use crate::api::caller::log_span;
 use crate::api::observe::Observer;
 use crate::api::status::{message, own_code, readable, status, undecoded};
-use crate::error::Result;
+use crate::auth::{Action, Resource};
+use crate::error::{Code, Result};
 use crate::limits::PUBLISH_PIPELINE_MAX;
 use crate::metrics::Durations;
 use crate::proto::v1::{PublishRequest, PublishResponse};
@@ -105,6 +107,8 @@ impl Line {
         })?;
         match append(&self.native, request, &self.caller).await {
             (Ok(receipt), _) => Ok(response(receipt)),
+            // What proves the caller has expired: nothing that it sends on this stream can be accepted.
+            (Err(error), _) if error.code() == Code::Unauthenticated => Err(status(error)),
             (Err(error), context) => {
                 refused(context, error.code(), error.message());
                 Ok(PublishResponse { status: Some(message(error)), ..Default::default() })
@@ -166,14 +170,24 @@ async fn append(
         Ok(name) => name,
         Err(error) => return (Err(error), None),
     };
+    if let Err(error) = native.may(caller, Action::Publish, Resource::Topic(&name)) {
+        return (Err(error), None);
+    }
+    let account = native.account(caller);
+    let bytes = || messages.iter().map(|message| message.encoded_len() as u64).sum();
+    let quotas = native.admission.quotas();
+    if let Err(error) = quotas.publish(name.namespace(), &account, messages.len(), bytes) {
+        drop(messages);
+        return (Err(native.admission.in_turn(error, name.namespace(), &account).await), None);
+    }
     let publishing = Publishing::begin(broker, &name, &messages, caller, accepted);
     let inherited = Publishing::inherited(publishing.as_ref(), caller, messages.len());
-    let batch = convert::batch(messages, inherited.as_ref()).map(|batch| {
+    let batch = convert::batch(messages, inherited.as_ref(), caller.publisher()).map(|batch| {
         let carried = publishing.as_ref().map(|publishing| publishing.carried(broker, &name));
         batch.accepted_at(accepted).traced_by(carried)
     });
     let outcome = match &batch {
-        Ok(batch) => broker.publish(&name, batch).await,
+        Ok(batch) => broker.publish_by(Some(&account), &name, batch).await,
         Err(error) => Err(error.clone()),
     };
     if outcome.is_ok() {
@@ -183,7 +197,12 @@ async fn append(
     if let Some(publishing) = publishing {
         publishing.end(broker, &name, batch.as_ref().ok(), &outcome, caller);
     }
-    (outcome, context)
+    drop(batch);
+    match outcome {
+        Ok(receipt) => (Ok(receipt), context),
+        // It would have been one topic too many.
+        Err(error) => (Err(native.admission.in_turn(error, name.namespace(), &account).await), context),
+    }
 }
 
 fn response(receipt: Receipt) -> PublishResponse {

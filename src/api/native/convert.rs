@@ -3,6 +3,7 @@
 //! Messages are taken apart with full destructuring: a new field of the contract is a compile error
 //! here, where it has to be thought about.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::broker::{Delivery, Subscribe, SubscriptionInfo, TopicChange, TopicInfo};
@@ -12,17 +13,21 @@ use crate::metrics::Counted;
 use crate::proto::v1;
 use crate::topic::{Batch, Discontinuity, Inherited, Message, Position, Reason, Start, TopicName};
 
-/// The batch of a publish, whose messages without a context are given this one. A violation names the
-/// message by its index.
-pub fn batch(messages: Vec<v1::Message>, inherited: Option<&Inherited>) -> Result<Batch> {
+/// The batch of a publish by this principal, whose messages without a context are given this one. A
+/// violation names the message by its index.
+pub fn batch(
+    messages: Vec<v1::Message>,
+    inherited: Option<&Inherited>,
+    publisher: Option<&Arc<str>>,
+) -> Result<Batch> {
     let mut converted = Vec::with_capacity(messages.len());
     for (index, wire) in messages.into_iter().enumerate() {
-        converted.push(message(wire).map_err(|error| error.under(&format!("messages[{index}]")))?);
+        converted.push(message(wire, publisher).map_err(|error| error.under(&format!("messages[{index}]")))?);
     }
     Batch::encode_in(&converted, inherited)
 }
 
-fn message(message: v1::Message) -> Result<Message> {
+fn message(message: v1::Message, publisher: Option<&Arc<str>>) -> Result<Message> {
     let v1::Message {
         sequence: _,
         publish_time_unix_nano: _,
@@ -36,7 +41,7 @@ fn message(message: v1::Message) -> Result<Message> {
         publisher: _,
     } = message;
     let id = Message::parse_id(&id)?;
-    let publisher = String::new();
+    let publisher = publisher.cloned();
     Ok(Message { id, key, attributes, payload, content_type, traceparent, tracestate, publisher })
 }
 
@@ -55,6 +60,7 @@ pub fn subscribe(request: v1::SubscribeRequest) -> Result<(TopicName, Subscribe)
         heartbeat_interval: heartbeat_interval.transpose()?,
         peer: None,
         eject: None,
+        by: None,
     };
     Ok((name, request))
 }

@@ -22,7 +22,9 @@ use super::written::{Recipient, Written};
 use super::{Caller, Native, convert};
 use crate::api::Body;
 use crate::api::frame::{Frame, prefix};
+use crate::api::rights::Stay;
 use crate::api::status::status;
+use crate::auth::{Action, Resource};
 use crate::broker::{Delivery, Subscription};
 use crate::error::{Error, Result};
 use crate::proto::v1::{SubscribeRequest, SubscribeResponse};
@@ -34,6 +36,8 @@ use crate::trace::Recorder;
 pub struct Deliveries {
     subscription: Subscription,
     recorder: Arc<Recorder>,
+    /// Its caller's leave to go on, where that had to say who it is.
+    stay: Option<Stay>,
     /// Its trace, where it has one.
     subscribing: Option<Box<Subscribing>>,
     /// What was found behind notices and waits for its own frame.
@@ -60,9 +64,9 @@ pub fn subscribe(
 
 async fn answer(native: Native, caller: Caller, request: SubscribeRequest, begun: u64) -> Response<Body> {
     match open(&native, caller, request, begun).await {
-        Ok((subscription, subscribing)) => {
+        Ok((subscription, subscribing, stay)) => {
             let recorder = native.broker.recorder().clone();
-            let body = Deliveries { subscription, recorder, subscribing, next: None, ended: false };
+            let body = Deliveries { subscription, recorder, stay, subscribing, next: None, ended: false };
             let mut response = Response::new(Body::from(body));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
             response
@@ -71,7 +75,7 @@ async fn answer(native: Native, caller: Caller, request: SubscribeRequest, begun
     }
 }
 
-type Opened = (Subscription, Option<Box<Subscribing>>);
+type Opened = (Subscription, Option<Box<Subscribing>>, Option<Stay>);
 
 async fn open(native: &Native, caller: Caller, request: SubscribeRequest, begun: u64) -> Result<Opened> {
     let (name, mut request) = convert::subscribe(request)?;
@@ -79,13 +83,31 @@ async fn open(native: &Native, caller: Caller, request: SubscribeRequest, begun:
         request.peer = Some(peer.address());
         request.eject = Some(Box::new(move || peer.close()));
     }
+    native.may(&caller, Action::Subscribe, Resource::Topic(&name))?;
+    let account = native.account(&caller);
+    request.by = Some(account.clone());
     let subscribing = Subscribing::begin(native.broker.recorder(), &name, &request, &caller, begun);
     let outcome = native.broker.subscribe(&name, request).await;
     let subscribing = subscribing.and_then(|subscribing| subscribing.opened(&outcome));
-    Ok((outcome?, subscribing))
+    match outcome {
+        Ok(subscription) => {
+            let stay = native.rights.stay(caller.identity(), Action::Subscribe, &name);
+            Ok((subscription, subscribing, stay))
+        }
+        Err(error) => Err(native.admission.in_turn(error, name.namespace(), &account).await),
+    }
 }
 
 impl Deliveries {
+    /// The end of the stream, with its reason.
+    fn end(&mut self, error: Error) -> HeaderMap {
+        self.ended = true;
+        if let Some(subscribing) = self.subscribing.take() {
+            subscribing.ended(&error);
+        }
+        trailers(error)
+    }
+
     /// The frame of a run, which tells of its traced messages when it is written.
     fn frame(&self, mut run: Run) -> BodyFrame<Frame> {
         let written = Written::of(&self.recorder, &mut run, || Recipient {
@@ -115,6 +137,9 @@ impl http_body::Body for Deliveries {
         if this.ended {
             return Poll::Ready(None);
         }
+        if let Some(error) = this.stay.as_ref().and_then(|stay| stay.poll_over(cx)) {
+            return Poll::Ready(Some(Ok(BodyFrame::trailers(this.end(error)))));
+        }
         // Notices come in twos and threes when a subscription opens: each as a frame of its own
         // would cost a slot in the connection's buffers for as long as it lives.
         let mut notices = Vec::new();
@@ -128,11 +153,8 @@ impl http_body::Body for Deliveries {
                     continue;
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    this.ended = true;
-                    if let Some(subscribing) = this.subscribing.take() {
-                        subscribing.ended(&error);
-                    }
-                    BodyFrame::trailers(trailers(error))
+                    let trailers = this.end(error);
+                    BodyFrame::trailers(trailers)
                 }
             };
             if notices.is_empty() {

@@ -1,10 +1,10 @@
 //! The body of a request, watched: what a client has sent of a message and not finished stands in
-//! the memory budget, so that ten thousand half-sent requests cannot fill the memory. A body that
+//! the memory budget, and in a cap of its own, so that ten thousand half-sent requests fill neither
+//! the memory nor the place of everybody's messages. A body that
 //! is no sequence of gRPC messages is refused here, in words that help its sender: what tonic would
 //! say is INTERNAL or OUT_OF_RANGE, which blame the server or say nothing.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,15 +18,15 @@ use tonic::Status;
 use super::Native;
 use crate::api::frame::PREFIX_BYTES;
 use crate::api::status::{not_a_message, status};
-use crate::broker::Broker;
 use crate::error::{Code, Error, Result};
-use crate::topic::Charge;
+use crate::topic::{Budget, Charge};
 
 /// A request body that charges the message it is in the middle of.
 pub struct Intake {
     body: Incoming,
-    broker: Arc<Broker>,
-    charge: Option<Charge>,
+    native: Native,
+    /// In the memory budget, and among all requests that have come in part.
+    charges: [Option<Charge>; 2],
     place: Place,
     /// The method takes one message, and needs it.
     single: bool,
@@ -36,7 +36,7 @@ pub struct Intake {
 
 /// Where in the stream of gRPC messages the body is.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Place {
+pub struct Place {
     prefix: [u8; PREFIX_BYTES],
     prefix_bytes: usize,
     /// Bytes of the current message that are still to come.
@@ -58,7 +58,7 @@ impl Intake {
     /// Watches the body of a call with any number of messages.
     pub fn stream(body: Incoming, native: &Native) -> Intake {
         let place = Place { bytes_max: native.max_message_bytes, ..Place::default() };
-        Intake { body, broker: native.broker.clone(), charge: None, place, single: false, refusal: None }
+        Intake { body, native: native.clone(), charges: [None, None], place, single: false, refusal: None }
     }
 
     /// The one message of the call. A stream of tonic's does the same with a buffer of 8 KiB, however
@@ -108,24 +108,36 @@ impl Intake {
 
     fn charge(&mut self) -> Result<()> {
         let held = self.place.come;
-        let charged = self.charge.as_ref().map_or(0, Charge::bytes);
-        if held > charged {
-            let more = self.broker.charge(held - charged).ok_or_else(no_room)?;
-            match &mut self.charge {
+        let charged = self.charges[0].as_ref().map_or(0, Charge::bytes);
+        if held <= charged {
+            self.charges.iter_mut().flatten().for_each(|charge| charge.shrink(held));
+            return Ok(());
+        }
+        let (more, native) = (held - charged, &self.native);
+        // This one first: nobody's messages go for a request that is refused.
+        let in_flight = native.admission.in_flight();
+        let part = Budget::charge(in_flight, more).ok_or_else(|| crowded(in_flight.limit()))?;
+        let memory = native.broker.charge(more).ok_or_else(no_room)?;
+        for (charge, more) in self.charges.iter_mut().zip([memory, part]) {
+            match charge {
                 Some(charge) => charge.absorb(more),
                 none => *none = Some(more),
             }
-        } else if let Some(charge) = &mut self.charge {
-            charge.shrink(held);
         }
         Ok(())
     }
 }
 
 impl Place {
+    /// The beginning of a stream, whose messages have at most so many bytes.
+    #[cfg(any(test, fuzzing))]
+    pub fn of(bytes_max: usize) -> Place {
+        Place { bytes_max, ..Place::default() }
+    }
+
     /// Follows the stream over these bytes, or over the first so many, where the message behind them
     /// is not taken.
-    fn pass(&mut self, mut bytes: &[u8]) -> Result<(), (usize, Error)> {
+    pub fn pass(&mut self, mut bytes: &[u8]) -> Result<(), (usize, Error)> {
         let length = bytes.len();
         while !bytes.is_empty() {
             if self.missing == 0 {
@@ -208,6 +220,15 @@ impl Body for Intake {
     }
 }
 
+fn crowded(most: usize) -> Error {
+    let message = format!(
+        "requests of {most} bytes have come in part and are not finished, which is all that \
+         limits.max_publish_bytes_in_flight allows; retry, or publish less at once"
+    );
+    let error = Error::new(Code::ResourceExhausted, message).reason("PUBLISH_BYTES_IN_FLIGHT");
+    error.with("limit_bytes", most).retry_after(Duration::from_secs(1))
+}
+
 fn no_room() -> Error {
     let message = "the memory budget has no room for this request; retry, or publish less at once";
     Error::new(Code::ResourceExhausted, message).reason("MEMORY_BUDGET").retry_after(Duration::from_secs(1))
@@ -235,7 +256,7 @@ mod tests {
                 held.extend((1..=*length).map(|come| if come == *length { 0 } else { come }));
             }
             let cut = cut.min(stream.len());
-            let mut place = Place { bytes_max: 50, ..Place::default() };
+            let mut place = Place::of(50);
             stream[..cut].chunks(step).for_each(|bytes| place.pass(bytes).unwrap());
             prop_assert_eq!(place.come, held[cut]);
         }

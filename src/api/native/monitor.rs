@@ -7,9 +7,10 @@ use tonic::{Response, Status};
 
 use super::administering::{Administering, Asked};
 use super::intake::Intake;
-use super::{Native, convert, probe};
+use super::{Caller, Native, convert, probe};
 use crate::api::reply::Answer;
 use crate::api::status::{readable, status};
+use crate::auth::{Action, Resource};
 use crate::error::{Code, Error, Result};
 use crate::metrics::process;
 use crate::proto::v1::monitor_server::{Monitor, MonitorServer};
@@ -33,6 +34,7 @@ type Answered<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl Monitor for Native {
     async fn get_server(&self, request: tonic::Request<GetServerRequest>) -> Answered<Server> {
+        Asked::of(self, &request).wants(Action::Admin, Resource::Server)?;
         let GetServerRequest {} = request.into_inner();
         Ok(Response::new(self.server()))
     }
@@ -41,10 +43,10 @@ impl Monitor for Native {
         &self,
         request: tonic::Request<ListSubscriptionsRequest>,
     ) -> Answered<ListSubscriptionsResponse> {
-        let asked = Asked::of(&request);
+        let asked = Asked::of(self, &request);
         let ListSubscriptionsRequest { namespace, topic, page_size } = request.into_inner();
         let name = TopicName::parse(&namespace, &topic).map_err(status)?;
-        asked.about_topic(&name);
+        asked.wants(Action::Admin, Resource::Topic(&name))?;
         let (listed, total) =
             self.broker.list_subscriptions(&name, convert::page_size(page_size)).map_err(status)?;
         let subscriptions = listed.into_iter().map(convert::subscription).collect();
@@ -52,23 +54,25 @@ impl Monitor for Native {
     }
 
     async fn trace_topic(&self, request: tonic::Request<TraceTopicRequest>) -> Answered<TraceTopicResponse> {
-        let accepted = unix_nanos();
-        Ok(Response::new(probe::run(self, request.into_inner(), accepted).await.map_err(status)?))
+        let (accepted, caller) = (unix_nanos(), Caller::known(request.extensions()));
+        Ok(Response::new(probe::run(self, request.into_inner(), &caller, accepted).await.map_err(status)?))
     }
 
     async fn get_logging(&self, request: tonic::Request<GetLoggingRequest>) -> Answered<Logging> {
+        Asked::of(self, &request).wants(Action::Admin, Resource::Server)?;
         let GetLoggingRequest {} = request.into_inner();
         Ok(Response::new(Logging { filter: self.logging().map_err(status)?.filter() }))
     }
 
     async fn update_logging(&self, request: tonic::Request<UpdateLoggingRequest>) -> Answered<Logging> {
-        let asked = Asked::of(&request);
+        let asked = Asked::of(self, &request);
         let UpdateLoggingRequest { logging } = request.into_inner();
         let missing = || status(Error::field("logging", "has to be given"));
         let Logging { filter } = logging.ok_or_else(missing)?;
+        asked.wants(Action::Admin, Resource::Server)?;
         let own = self.logging().map_err(status)?;
         // Before it is changed: afterwards the line may not pass any more.
-        asked.has("changes what is logged", &filter);
+        asked.has("logging.updated", &filter);
         own.set_filter(&filter).map_err(|error| status(error.under("logging")))?;
         Ok(Response::new(Logging { filter: own.filter() }))
     }

@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
+use prost::Message as _;
 use tokio::time::{Instant, timeout_at};
 
 use super::publishing::Publishing;
 use super::{Caller, Native, convert};
+use crate::auth::{Action, Resource};
 use crate::error::{Code, Error, Result};
 use crate::limits::{PROBE_SPANS_MAX, PROBE_WAIT_DEFAULT, PROBE_WAIT_MAX, PROBES_MAX};
 use crate::proto::v1::{Message, Position, ProbeDelivery, TraceTopicRequest, TraceTopicResponse};
@@ -20,21 +22,31 @@ const ATTRIBUTE: &str = "bugle.probe";
 const PAYLOAD: &[u8] = b"This message was published to see how long it takes: bugle trace.";
 
 /// Publishes a probe that was asked for at this time, unix nanoseconds, and follows it.
-pub async fn run(native: &Native, request: TraceTopicRequest, accepted: u64) -> Result<TraceTopicResponse> {
+pub async fn run(
+    native: &Native,
+    request: TraceTopicRequest,
+    caller: &Caller,
+    accepted: u64,
+) -> Result<TraceTopicResponse> {
     let TraceTopicRequest { namespace, topic, wait, payload } = request;
     let name = TopicName::parse(&namespace, &topic)?;
+    native.may(caller, Action::Publish, Resource::Topic(&name))?;
+    // It tells who subscribes, and from where.
+    native.may(caller, Action::Admin, Resource::Topic(&name))?;
     let wait = wait.map_or(Some(PROBE_WAIT_DEFAULT), convert::span).filter(|wait| *wait <= PROBE_WAIT_MAX);
     let wait = wait.ok_or_else(|| Error::field("wait", format!("has to be from 0 to {PROBE_WAIT_MAX:?}")))?;
 
     let broker = &native.broker;
     let (context, mut probe) = broker.recorder().probe().ok_or_else(too_many)?;
-    let messages = vec![message(payload)];
+    let (messages, account) = (vec![message(payload)], native.account(caller));
+    let bytes = || messages.iter().map(|message| message.encoded_len() as u64).sum();
+    native.admission.quotas().publish(name.namespace(), &account, messages.len(), bytes)?;
     let publishing = Publishing::probe(context, &messages, accepted);
     let inherited = Publishing::inherited(Some(&publishing), &Caller::default(), 1);
-    let batch = convert::batch(messages, inherited.as_ref())?.accepted_at(accepted);
+    let batch = convert::batch(messages, inherited.as_ref(), caller.publisher())?.accepted_at(accepted);
     let batch = batch.traced_by(Some(publishing.carried(broker, &name)));
     let subscriptions = broker.readers(&name);
-    let outcome = broker.publish(&name, &batch).await;
+    let outcome = broker.publish_by(Some(&account), &name, &batch).await;
     publishing.end(broker, &name, Some(&batch), &outcome, &Caller::default());
     let receipt = outcome?;
 

@@ -19,7 +19,7 @@ const fn bar(row: Row, metric: usize, at_most: f64, against: System) -> Bar {
 }
 
 /// All bars; those against Bugle itself are in the unit of the figure.
-const BARS: [Bar; 18] = [
+const BARS: [Bar; 19] = [
     bar(Row::FanOutBatches, 0, 1.0 / 8.0, Nats),
     bar(Row::FanOutBatches, 0, 1.0 / 2.5, Redis),
     bar(Row::FanOutBatches, 0, 2.5, Kernel),
@@ -35,6 +35,7 @@ const BARS: [Bar; 18] = [
     bar(Row::IdleStreams, 0, 2.0, Bugle),
     bar(Row::ManyTopics, 0, 1024.0, Bugle),
     bar(Row::SlowSubscribers, 2, 1.1, Bugle),
+    bar(Row::NoisyTenant, 2, 1.1, Bugle),
     // 97 % of the throughput is left.
     bar(Row::TracingBatches, 8, 1.031, Bugle),
     bar(Row::TracingSingle, 8, 1.031, Bugle),

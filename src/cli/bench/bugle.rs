@@ -265,14 +265,21 @@ fn not_understood() -> Error {
 
 /// A `PublishRequest` in its gRPC frame.
 pub fn template(name: &str, batch: usize, length: usize) -> Template {
+    template_within("", name, batch, length)
+}
+
+/// The same to a topic of this namespace; the empty one is the default.
+pub fn template_within(namespace: &str, name: &str, batch: usize, length: usize) -> Template {
     let length = length.max(template::STAMP_BYTES);
     let payload_head = field(6, length);
     let message_head = field(3, payload_head.len() + length);
     let topic_head = field(2, name.len());
+    let within = if namespace.is_empty() { Vec::new() } else { field(1, namespace.len()) };
     let message = message_head.len() + payload_head.len() + length;
-    let request = topic_head.len() + name.len() + batch * message;
+    let request = within.len() + namespace.len() + topic_head.len() + name.len() + batch * message;
     let mut template = Template::new();
-    template.text([0]).text((request as u32).to_be_bytes()).text(topic_head).topic(name);
+    template.text([0]).text((request as u32).to_be_bytes()).text(within).text(namespace);
+    template.text(topic_head).topic(name);
     for _ in 0..batch {
         template.text(&message_head).text(&payload_head).payload(length);
     }

@@ -17,7 +17,7 @@ use super::peer::Binaries;
 use super::process::raise_open_files;
 use super::row::{Row, Run, Scale};
 use super::system::System;
-use super::{table, traced, write_out};
+use super::{noisy, table, traced, write_out};
 use crate::error::{Code, Error, Result};
 
 /// The figures of all rounds, by row and system.
@@ -152,6 +152,9 @@ fn present(binaries: &Binaries, rounds: &mut Rounds) -> Vec<System> {
 async fn once(binaries: &Binaries, row: Row, system: System, scale: Scale, round: u32) -> Result<Run> {
     if row.is_traced() {
         return traced::run(binaries, row, scale, round).await;
+    }
+    if row == Row::NoisyTenant {
+        return noisy::run(binaries, row, scale).await;
     }
     let server = binaries.start(system, row.subscribers(scale), &[]).await?;
     row.run(&server, scale).await

@@ -9,7 +9,7 @@ use super::outcome::Outcome;
 use super::peer::Server;
 use super::plan::Plan;
 use super::system::System::{self, Bugle, Kernel, Nats, Redis};
-use super::traced;
+use super::{noisy, traced};
 use crate::error::{Code, Error, Result};
 
 /// A row of the comparison.
@@ -37,6 +37,8 @@ pub enum Row {
     ManyTopics,
     /// Latency of readers beside others that never read.
     SlowSubscribers,
+    /// Latency of one tenant beside another that is over its quota all the time.
+    NoisyTenant,
     /// What tracing costs fan-out-batches: off, 1 % and 100 % of traces.
     TracingBatches,
     /// What tracing costs fan-out-single: off, 1 % and 100 % of traces.
@@ -59,7 +61,8 @@ pub struct Scale {
 }
 
 /// What one run of a row has shown: its figures in the order of [`Row::metrics`], and complaints. Of
-/// a row that is traced, [`Row::run`] gives the first two figures of one of its variants.
+/// a row that is traced, [`Row::run`] gives the first two figures of one of its variants; the other
+/// tenant's row has its own, [`noisy::run`].
 pub struct Run {
     /// The figures.
     pub figures: Vec<f64>,
@@ -91,6 +94,9 @@ impl Row {
             Row::SlowSubscribers => {
                 "delay at 1,000 msg/s of 1 KiB to 100 readers, alone and beside 100 that never read"
             }
+            Row::NoisyTenant => {
+                "the load of latency-fan-out, alone and beside a tenant that is over its quota all the time"
+            }
             Row::TracingBatches => {
                 "the load of fan-out-batches, with none, 1 % and all of its traces exported"
             }
@@ -106,6 +112,7 @@ impl Row {
             Row::IdleConnections | Row::IdleStreams => &[("memory", "kB")],
             Row::ManyTopics => &[("memory", "MiB")],
             Row::SlowSubscribers => &[("p99 alone", "us"), ("p99 beside", "us"), ("ratio", "x")],
+            Row::NoisyTenant => &noisy::METRICS,
             Row::TracingBatches | Row::TracingSingle => &traced::THROUGHPUT,
             Row::TracingLatency => &traced::LATENCY,
             _ => &[("CPU", "ns"), ("delivered", "k/s")],
@@ -169,7 +176,8 @@ impl Row {
         }
     }
 
-    fn plan(self, server: &Server, scale: Scale) -> Plan {
+    /// What its load consists of.
+    pub fn plan(self, server: &Server, scale: Scale) -> Plan {
         let mut plan = Plan::new(server.system, server.address);
         plan.process = Some(server.process());
         plan.subscribers = self.subscribers(scale);
@@ -180,7 +188,7 @@ impl Row {
             Row::FanOutWide => plan.batch = 10,
             Row::LargePayloads => plan.payload = 4096,
             Row::LatencyOne | Row::TracingLatency => plan.rate = Some(10_000.0),
-            Row::LatencyFanOut => plan.rate = Some(1_000.0),
+            Row::LatencyFanOut | Row::NoisyTenant => plan.rate = Some(1_000.0),
             Row::SlowSubscribers => (plan.rate, plan.payload) = (Some(1_000.0), 1024),
             Row::IdleStreams => plan.streams_per_connection = 100,
             Row::ManyTopics => plan.topics = 1_000_000 / scale.divisor,

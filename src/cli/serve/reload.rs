@@ -1,7 +1,7 @@
 //! SIGHUP: reading the configuration again while the server runs.
 //!
 //! From the same sources as at the start. What can be changed in a running server is changed, which
-//! is the filter of the log; of every other option that says something else now, a line says that
+//! is the filter of the log and the quotas; of every other option that says something else now, a line says that
 //! it waits for a restart. A configuration with a mistake changes nothing.
 //!
 //! A terminal that goes away sends the same signal to what was started from it. Nobody would expect
@@ -14,6 +14,7 @@ use tokio::signal::unix::Signal;
 
 use crate::config::{Loaded, Mistakes, OPTIONS, Origin, Sources};
 use crate::error::Result;
+use crate::server::Live;
 use crate::telemetry::Logging;
 
 /// The option that is changed in a running server.
@@ -32,24 +33,24 @@ impl Reload {
         Reload { sources, running, logging }
     }
 
-    /// Reads the configuration again at each of these signals.
-    pub async fn follow(&self, mut hangups: Signal, terminal: Terminal) -> Infallible {
+    /// Reads the configuration again at each of these signals, and applies it to this server.
+    pub async fn follow(&self, mut hangups: Signal, terminal: Terminal, live: Live) -> Infallible {
         loop {
             // There is no end of a signal before that of the runtime.
             if hangups.recv().await.is_none() {
                 std::future::pending::<()>().await;
             }
             if !terminal.is_gone() {
-                self.read().await;
+                self.read(&live).await;
             }
         }
     }
 
-    async fn read(&self) {
+    async fn read(&self, live: &Live) {
         let sources = self.sources.clone();
         // Reading waits for the disk, or for whoever writes into a pipe.
         let outcome = match tokio::task::spawn_blocking(move || sources.load()).await {
-            Ok(Ok(loaded)) => self.apply(&loaded).map_err(|error| error.to_string()),
+            Ok(Ok(loaded)) => self.apply(&loaded, live).map_err(|error| error.to_string()),
             Ok(Err(mistakes)) => Err(one_line(&mistakes)),
             Err(error) => Err(error.to_string()),
         };
@@ -58,7 +59,8 @@ impl Reload {
         }
     }
 
-    fn apply(&self, fresh: &Loaded) -> Result<()> {
+    fn apply(&self, fresh: &Loaded, live: &Live) -> Result<()> {
+        live.apply(&fresh.config)?;
         self.logging.set_filter(&fresh.config.log.level)?;
         let differing = differing(&self.running, fresh);
         for key in &differing {
@@ -66,6 +68,7 @@ impl Reload {
         }
         tracing::info!(
             filter = self.logging.filter(),
+            quotas = fresh.config.quotas.len(),
             waiting = differing.len(),
             "read the configuration again"
         );

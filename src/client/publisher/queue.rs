@@ -37,6 +37,8 @@ pub(super) struct Shape {
     pub(super) batch_bytes_max: usize,
     pub(super) batch_messages_max: usize,
     pub(super) batches_in_flight_max: usize,
+    /// A batch that is refused takes all behind it along.
+    pub(super) ends_with_refusal: bool,
 }
 
 pub(super) struct Queue {
@@ -50,6 +52,8 @@ pub(super) struct Queue {
     settled: Vec<(Batch, Answer)>,
     batches: u64,
     hurry: bool,
+    /// What ended it.
+    refusal: Option<Error>,
 }
 
 struct Batch {
@@ -94,6 +98,7 @@ impl Queue {
             settled: Vec::new(),
             batches: 0,
             hurry: false,
+            refusal: None,
         }
     }
 
@@ -197,11 +202,22 @@ impl Queue {
     pub(super) fn answer(&mut self, answer: Answer) -> bool {
         match self.in_flight.pop_front() {
             Some(batch) => {
+                let refusal = answer.as_ref().err().filter(|_| self.shape.ends_with_refusal).cloned();
                 self.settle(batch, answer);
+                if let Some(refusal) = refusal {
+                    self.fail_in_flight(&refusal);
+                    self.fail_unsent(Instant::now(), &refusal);
+                    self.refusal = Some(refusal);
+                }
                 true
             }
             None => false,
         }
+    }
+
+    /// The refusal that ended it, if one did.
+    pub(super) fn refusal(&self) -> Option<&Error> {
+        self.refusal.as_ref()
     }
 
     fn settle(&mut self, batch: Batch, answer: Answer) {

@@ -11,7 +11,13 @@ struct Fixture {
 const LINGER: Duration = Duration::from_millis(5);
 
 fn queue(linger: Duration) -> Fixture {
-    let shape = Shape { linger, batch_bytes_max: 100, batch_messages_max: 4, batches_in_flight_max: 3 };
+    let shape = Shape {
+        linger,
+        batch_bytes_max: 100,
+        batch_messages_max: 4,
+        batches_in_flight_max: 3,
+        ends_with_refusal: false,
+    };
     Fixture { queue: Queue::new(shape), room: Arc::new(Semaphore::new(10_000)) }
 }
 
@@ -127,5 +133,21 @@ async fn an_abandoned_queue_leaves_nobody_waiting() {
     for receipt in receipts {
         assert_eq!(receipt.await.unwrap().unwrap_err().code(), Code::Cancelled);
     }
+    assert_eq!(queue.room.available_permits(), 10_000);
+}
+
+#[test]
+fn a_refusal_takes_those_behind_it_along_where_it_is_to_end_the_publisher() {
+    let mut queue = queue(Duration::ZERO);
+    queue.queue.shape.ends_with_refusal = true;
+    let all: Vec<_> = (0..9).map(|_| queue.push("a", 10)).collect();
+    assert_eq!(queue.take(Instant::now()), batch("a", 4));
+    let refused = Error::new(Code::ResourceExhausted, "not now");
+    assert!(queue.queue.answer(Err(refused)));
+    for (awaited, _) in all {
+        let error = awaited.now_or_never().unwrap().unwrap().unwrap_err();
+        assert_eq!(error.message(), "not now");
+    }
+    assert!(queue.queue.is_empty() && queue.queue.refusal().is_some());
     assert_eq!(queue.room.available_permits(), 10_000);
 }
