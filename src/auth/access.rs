@@ -65,17 +65,6 @@ pub struct Settings {
 }
 
 /// Who may do what on a server.
-#[derive(Debug)]
-pub struct Access {
-    is_open: AtomicBool,
-    generation: AtomicU64,
-    state: ArcSwap<State>,
-    /// Signs tokens where no file says with what.
-    random: Mutex<Option<Secret>>,
-    keys_wanted: Notify,
-}
-
-/// What decisions depend on.
 #[derive(Debug, Default)]
 pub struct Access(Option<Door>);
 
@@ -125,8 +114,7 @@ impl Access {
         Ok(())
     }
 
-    /// Who makes a call at this time, unix nanoseconds. A credential counts more than a certificate.
-    /// Errors: UNAUTHENTICATED.
+    /// Who makes a call at this time, unix nanoseconds. Errors: UNAUTHENTICATED.
     pub fn authenticate(&self, presented: Presented<'_>, now: u64) -> Result<Identity> {
         let Some(door) = &self.0 else { return Ok(Identity::anonymous()) };
         match presented {
