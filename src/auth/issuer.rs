@@ -59,7 +59,8 @@ pub fn check_algorithms(names: &[String], keys: &KeysAt) -> Result<Vec<Algorithm
     let mut algorithms = Vec::new();
     for name in names {
         let known = "HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA";
-        let found = algorithm(name).ok_or_else(|| format!("{name:?} is none that can be used; there are {known}"))?;
+        let found =
+            algorithm(name).ok_or_else(|| format!("{name:?} is none that can be used; there are {known}"))?;
         let is_shared = found.family() == AlgorithmFamily::Hmac;
         match (is_shared, keys) {
             (true, KeysAt::SecretFile(_)) | (false, KeysAt::Url(_) | KeysAt::SetFile(_)) => {}

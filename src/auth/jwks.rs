@@ -34,12 +34,14 @@ pub struct KeySet {
     keys: Vec<VerifyingKey>,
     /// Whether a JWT's `kid` says which one. It does not where the configuration names the key.
     is_named: bool,
+    /// The hash of what it was read from.
+    digest: Vec<u8>,
 }
 
 impl KeySet {
     /// The one key of an issuer, whatever its JWTs call it.
     pub fn one(key: DecodingKey, algorithms: Vec<Algorithm>) -> KeySet {
-        KeySet { keys: vec![VerifyingKey { kid: None, algorithms, key }], is_named: false }
+        KeySet { keys: vec![VerifyingKey { kid: None, algorithms, key }], ..KeySet::default() }
     }
 
     /// Reads a key set (RFC 7517). Keys that cannot be used are passed over. Errors: none can be used.
@@ -62,7 +64,8 @@ impl KeySet {
         if keys.is_empty() {
             return Err(refused("has no key that can verify a signature"));
         }
-        Ok(KeySet { keys, is_named: true })
+        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes()).as_ref().to_vec();
+        Ok(KeySet { keys, is_named: true, digest })
     }
 
     /// How many there are.
@@ -159,13 +162,13 @@ impl KeySource {
         self.keys.load()
     }
 
-    /// Puts a set that was asked for in place; returns how many keys it has. Errors: it has none that
-    /// can be used, and the old set stays.
-    pub fn put(&self, text: &str) -> Result<usize> {
+    /// Puts a set that was asked for in place; returns how many keys it has, and whether it says
+    /// something new. Errors: it has none that can be used, and the old set stays.
+    pub(super) fn put(&self, text: &str) -> Result<(usize, bool)> {
         let keys = KeySet::parse(text)?;
-        let count = keys.len();
+        let (count, is_news) = (keys.len(), keys.digest != self.keys().digest);
         self.keys.store(Arc::new(keys));
-        Ok(count)
+        Ok((count, is_news))
     }
 
     /// Notes that a JWT names a key that is not there, so that the set is asked for again; whether
@@ -183,6 +186,9 @@ impl KeySource {
 
 impl std::fmt::Debug for KeySource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeySource").field("issuer", &self.issuer).field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("KeySource")
+            .field("issuer", &self.issuer)
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }

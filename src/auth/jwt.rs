@@ -36,7 +36,8 @@ impl<'a> Unproved<'a> {
         struct Claims {
             iss: String,
         }
-        let malformed = || refusal::invalid("the credential is neither an API key nor a JWT that can be verified");
+        let malformed =
+            || refusal::invalid("the credential is neither an API key nor a JWT that can be verified");
         if text.bytes().filter(|byte| *byte == b'.').count() != 2 {
             return Err(malformed());
         }
@@ -44,14 +45,18 @@ impl<'a> Unproved<'a> {
         if header.crit.is_some() {
             return Err(invalid("its header lists extensions (crit), which are not known here"));
         }
-        let claims: TokenData<Claims> =
-            jsonwebtoken::dangerous::insecure_decode(text).map_err(|_| invalid("it does not name its issuer (iss)"))?;
+        let claims: TokenData<Claims> = jsonwebtoken::dangerous::insecure_decode(text)
+            .map_err(|_| invalid("it does not name its issuer (iss)"))?;
         Ok(Unproved { text, header, issuer: claims.claims.iss })
     }
 
     /// What it says, once its signature is verified with this key and the claims that the validation
     /// names are right.
-    pub fn prove(&self, key: &jsonwebtoken::DecodingKey, validation: &Validation) -> Result<Map<String, Value>> {
+    pub fn prove(
+        &self,
+        key: &jsonwebtoken::DecodingKey,
+        validation: &Validation,
+    ) -> Result<Map<String, Value>> {
         let proved = decode::<Map<String, Value>>(self.text, key, validation);
         proved.map(|proved| proved.claims).map_err(|error| invalid(signature::words(&error)))
     }
@@ -119,7 +124,8 @@ impl Verifier {
         if claims.get("iss").and_then(Value::as_str) != Some(&settings.issuer) {
             return Err(invalid("it is of another issuer"));
         }
-        let expires = valid_until(claims, u64::try_from(settings.leeway.as_nanos()).unwrap_or(u64::MAX), now)?;
+        let expires =
+            valid_until(claims, u64::try_from(settings.leeway.as_nanos()).unwrap_or(u64::MAX), now)?;
         let subject = claims.get(&settings.subject_claim).and_then(Value::as_str);
         let subject = subject.ok_or_else(|| invalid("it lacks the claim that names its subject"))?;
         if subject.is_empty() {
@@ -128,17 +134,20 @@ impl Verifier {
         let principal = Principal::new(Kind::Jwt, &format!("{}/{subject}", self.name)).map_err(|_| {
             invalid("its subject is too long, or has white space or characters that nobody sees")
         })?;
-        let roles = settings.roles_claim.as_deref().map_or_else(|| Arc::from([]), |claim| self.roles(claims, claim));
+        let roles =
+            settings.roles_claim.as_deref().map_or_else(|| Arc::from([]), |claim| self.roles(claims, claim));
         Ok(Identity::proved(principal, Some(expires), roles, Proof::Issuer(self.name.clone())))
     }
 
     /// The roles that it names: a list, or words with spaces between. Those that cannot be the name of
     /// one are no role of any policy.
     fn roles(&self, claims: &Map<String, Value>, claim: &str) -> Arc<[Arc<str>]> {
-        let nested = || claim.split('.').try_fold(None, |value: Option<&Value>, part| match value {
-            None => claims.get(part).map(Some),
-            Some(value) => value.get(part).map(Some),
-        });
+        let nested = || {
+            claim.split('.').try_fold(None, |value: Option<&Value>, part| match value {
+                None => claims.get(part).map(Some),
+                Some(value) => value.get(part).map(Some),
+            })
+        };
         let value = claims.get(claim).or_else(|| nested().flatten());
         let names: Vec<&str> = match value {
             Some(Value::String(words)) => words.split_ascii_whitespace().collect(),

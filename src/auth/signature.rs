@@ -9,7 +9,7 @@ use std::sync::Once;
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind, Result};
 use jsonwebtoken::signature::{self, Signer, Verifier};
-use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind, EncodingKey};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind};
 use ring::hmac;
 use ring::signature as public;
 
@@ -113,7 +113,9 @@ impl Public {
             DecodingKeyKind::RsaModulusExponent { n, e } => {
                 public::RsaPublicKeyComponents { n, e }.verify(rsa, text, signed)
             }
-            DecodingKeyKind::SecretOrDer(der) => public::UnparsedPublicKey::new(rsa, der).verify(text, signed),
+            DecodingKeyKind::SecretOrDer(der) => {
+                public::UnparsedPublicKey::new(rsa, der).verify(text, signed)
+            }
         }
     }
 
@@ -140,16 +142,13 @@ impl JwtVerifier for Public {
     }
 }
 
-/// The library's key to sign with, from a secret.
-pub fn signing_key(secret: &[u8]) -> EncodingKey {
-    EncodingKey::from_secret(secret)
-}
-
 /// What is wrong with a JWT, for whoever sent it: its cause, and nothing of what it says.
 pub fn words(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::InvalidSignature => "its signature is not right",
-        ErrorKind::InvalidAlgorithm | ErrorKind::UnsupportedAlgorithm => "its algorithm is not one of its issuer",
+        ErrorKind::InvalidAlgorithm | ErrorKind::UnsupportedAlgorithm => {
+            "its algorithm is not one of its issuer"
+        }
         ErrorKind::MissingRequiredClaim(_) => "it lacks a claim: exp, iss, aud and its subject are needed",
         ErrorKind::InvalidIssuer => "it is of another issuer",
         ErrorKind::InvalidAudience => "it is for another audience",
