@@ -101,6 +101,7 @@ struct Inner {
 enum Route {
     Bus,
     Admin,
+    Access,
     Monitor,
     Health,
     ReflectionV1,
@@ -113,6 +114,7 @@ impl Route {
         match service {
             "bugle.v1.Bus" => Some(Route::Bus),
             "bugle.v1.Admin" => Some(Route::Admin),
+            "bugle.v1.Access" => Some(Route::Access),
             "bugle.v1.Monitor" => Some(Route::Monitor),
             "grpc.health.v1.Health" => Some(Route::Health),
             "grpc.reflection.v1.ServerReflection" => Some(Route::ReflectionV1),
@@ -127,7 +129,7 @@ impl Route {
     /// reflection, which says what everybody can read in the contract.
     fn wants_to_know(self) -> bool {
         match self {
-            Route::Bus | Route::Admin | Route::Monitor => true,
+            Route::Bus | Route::Admin | Route::Access | Route::Monitor => true,
             Route::Health | Route::ReflectionV1 | Route::ReflectionV1Alpha => false,
         }
     }
@@ -179,6 +181,7 @@ impl Api {
             Some(Route::ReflectionV1Alpha) => Answer::Generated((inner.reflection.v1alpha)(request)),
             Some(Route::Bus) => inner.native.bus(request),
             Some(Route::Admin) => inner.native.admin(request),
+            Some(Route::Access) => inner.native.access(request),
             Some(Route::Monitor) => inner.native.monitor(request),
             None => Answer::Ready(Some(refusal::unknown_method(request.uri().path()))),
         };

@@ -9,6 +9,7 @@
 //! The command line gathers the sources, [`Loaded`] is the outcome, and `server` is bound to a
 //! [`Config`].
 
+mod access;
 mod filter;
 mod load;
 mod loaded;
@@ -19,12 +20,14 @@ mod quotas;
 mod signals;
 mod standard;
 mod table;
+mod tables;
 mod units;
 mod value;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+pub use access::Auth;
 pub use filter::Filter;
 pub use load::{Setting, Sources};
 pub use loaded::Loaded;
@@ -36,8 +39,8 @@ pub use units::format_bytes;
 pub use value::{Field, Kind, Raw, Size, Value};
 
 use crate::limits;
-use crate::quota;
 use crate::topic::Namespace;
+use crate::{auth, quota};
 
 /// The port of the bus when nothing else is said.
 pub const PORT: u16 = 7600;
@@ -65,6 +68,12 @@ pub struct Config {
     pub delivery: Delivery,
     /// What clients may use.
     pub limits: Limits,
+    /// Who calls.
+    pub auth: Auth,
+    /// Who may do what.
+    pub policies: Vec<auth::Rule>,
+    /// Names for those who may.
+    pub roles: Vec<auth::Role>,
     /// What each namespace or principal may use.
     pub quotas: Vec<quota::Rule>,
     /// How dead peers are found.
@@ -197,6 +206,9 @@ impl Default for Config {
                 connection_window: Size(u64::from(limits::CONNECTION_WINDOW_BYTES)),
                 stream_window: Size(u64::from(limits::STREAM_WINDOW_BYTES)),
             },
+            auth: Auth::default(),
+            policies: Vec::new(),
+            roles: Vec::new(),
             quotas: Vec::new(),
             keepalive: Keepalive { interval: limits::KEEPALIVE_INTERVAL, timeout: limits::KEEPALIVE_TIMEOUT },
             metrics: Metrics::default(),
@@ -245,6 +257,18 @@ impl Config {
                     .to_owned(),
             ));
         }
+        if !self.auth.enabled && !self.auth.insecure && !self.listen.ip().is_loopback() {
+            found.push((
+                "listen",
+                format!(
+                    "{} is open to other machines while nobody has to say who they are; set auth.enabled, or say \
+                     that this is meant with --insecure (auth.insecure)",
+                    self.listen
+                ),
+            ));
+        }
+        found.extend(quotas::contradiction(&self.quotas).map(|problem| ("quotas", problem)));
+        found.extend(access::contradictions(&self.policies, &self.roles));
         found
     }
 }

@@ -14,6 +14,9 @@
 //! | store | orders messages and keeps them | `store` |
 //! | broker | the open topics; the only door the APIs have | `broker` |
 //! | span | one step of a message's way, recorded where its trace is | `trace` |
+//! | principal | who calls, as a credential has proved it | `auth` |
+//! | policy | a rule that lets principals do something to topics; what none allows is refused | `auth::policy` |
+//! | quota | what a namespace or a principal may use | `quota` |
 //! | probe | a message that is traced whatever is sampled | `api::native::probe` |
 //!
 //! # Layers
@@ -22,6 +25,7 @@
 //! main → cli → server → api → broker → store → topic → limits, error
 //!             cli → client → proto     broker → metrics → trace → topic
 //!                  server → telemetry → metrics, trace
+//!                  api, broker → quota → auth → topic
 //! ```
 //!
 //! Nothing imports what stands to the left of it; a test holds the sources to that. `tonic` is
@@ -31,7 +35,8 @@
 //!
 //! # The two flows
 //!
-//! **Publish.** `api::native` checks and decodes → `broker` finds the topic → `store` has the batch
+//! **Publish.** `api` asks `auth` who calls and whether it may, and `quota` whether there is room →
+//! `api::native` checks and decodes → `broker` finds the topic → `store` has the batch
 //! ordered: the topic's log takes the bytes, once, in the form in which they will be sent → the
 //! fan-out is told → the position goes back the same way. No queue, no other task, one short lock.
 //!

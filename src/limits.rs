@@ -280,6 +280,8 @@ pub const SECRET_FILE_BYTES_MAX: usize = 4096;
 pub const TOKEN_TTL_MIN: Duration = Duration::from_secs(1);
 /// Longest life of a disposable token: it cannot be revoked by itself.
 pub const TOKEN_TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Life of a disposable token when the request does not say.
+pub const TOKEN_TTL_DEFAULT: Duration = Duration::from_secs(60 * 60);
 /// Longest id of a disposable token, bytes: it is part of a principal's name.
 pub const TOKEN_ID_BYTES_MAX: usize = 64;
 /// Most grants of one disposable token: they travel with every call.

@@ -11,6 +11,7 @@ mod acceptor;
 mod connection;
 mod connections;
 mod endpoint;
+mod live;
 mod origin;
 mod socket;
 mod throttle;
@@ -24,7 +25,10 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
+pub use live::{Live, create_key_in};
+
 use crate::api::{self, Api, Phase};
+use crate::auth::Access;
 use crate::broker::{self, Broker};
 use crate::config::{Config, format_bytes};
 use crate::error::{Code, Error, Result};
@@ -47,6 +51,7 @@ pub struct Server {
     address: SocketAddr,
     config: Config,
     broker: Arc<Broker>,
+    live: Live,
     phase: watch::Sender<Phase>,
     /// Where metrics and health are served.
     metrics: Option<(TcpListener, SocketAddr)>,
@@ -79,13 +84,30 @@ impl Server {
         let address = listener.local_addr().map_err(|error| {
             Error::new(Code::Internal, format!("the listener has no address: {error}")).because(error)
         })?;
+        if !config.auth.enabled && !config.auth.insecure && !address.ip().is_loopback() {
+            let message = format!(
+                "{address} is open to other machines while nobody has to say who they are; set auth.enabled, or say \
+                 that this is meant with --insecure (auth.insecure)"
+            );
+            return Err(Error::new(Code::FailedPrecondition, message).reason("INSECURE"));
+        }
         let (recorder, metrics) = observers(&config)?;
         let endpoint = config.metrics.listen.map(endpoint::bind).transpose()?;
         let exporter = Exporter::start(&config, &recorder, &metrics)?;
-        let quotas = Quotas::new(config.quotas.clone())?;
-        let broker = Broker::observed(broker_options(&config, quotas), metrics, recorder);
+        let live = Live::new(&config)?;
+        let broker = Broker::observed(broker_options(&config, live.quotas.clone()), metrics, recorder);
         let (phase, _) = watch::channel(Phase::Serving);
-        Ok(Server { listener, address, config, broker, phase, metrics: endpoint, exporter, logging: None })
+        Ok(Server {
+            listener,
+            address,
+            config,
+            broker,
+            live,
+            phase,
+            metrics: endpoint,
+            exporter,
+            logging: None,
+        })
     }
 
     /// Lets operators read and change the filter of this log through the API. Without it the API
@@ -117,18 +139,19 @@ impl Server {
 
     /// What can be changed while it runs.
     pub fn live(&self) -> Live {
-        Live { quotas: self.broker.options().quotas.clone() }
+        self.live.clone()
     }
 
     /// Serves until `shutdown` is ready, then drains: see the module.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Drained> {
-        let Server { listener, address, config, broker, phase, metrics, exporter, logging } = self;
+        let Server { listener, address, config, broker, live, phase, metrics, exporter, logging } = self;
         let metrics_address = metrics.as_ref().map(|(_, address)| *address);
         let _endpoint = metrics.map(|(listener, _)| {
             let endpoint = endpoint::run(listener, broker.metrics().clone(), phase.subscribe());
             AbortOnDropHandle::new(tokio::spawn(endpoint))
         });
-        let api = Api::new(Arc::clone(&broker), phase.subscribe(), api_options(&config, logging))?;
+        let api =
+            Api::new(Arc::clone(&broker), phase.subscribe(), api_options(&config, live.access, logging))?;
         let connections = Connections::new(&config.limits, broker.metrics().state());
         let rights = api.clone();
         let _rights = AbortOnDropHandle::new(tokio::spawn(async move { rights.watch_rights().await }));
@@ -156,19 +179,6 @@ impl Server {
     }
 }
 
-/// What of the configuration can be changed in a running server.
-#[derive(Clone)]
-pub struct Live {
-    quotas: Arc<Quotas>,
-}
-
-impl Live {
-    /// Follows this configuration from now on. Errors: what cannot be used, and then nothing changes.
-    pub fn apply(&self, config: &Config) -> Result<()> {
-        self.quotas.replace(config.quotas.clone())
-    }
-}
-
 /// What somebody who reads the log alone has to know of a server that began.
 fn say_that_it_serves(config: &Config, address: SocketAddr, metrics: Option<SocketAddr>) {
     let signals = Signals::of(&config.otlp);
@@ -180,6 +190,7 @@ fn say_that_it_serves(config: &Config, address: SocketAddr, metrics: Option<Sock
         otlp_traces = pushed(signals.traces()),
         otlp_metrics = pushed(signals.metrics()),
         memory_budget = format_bytes(config.memory_budget.0),
+        authentication = config.auth.enabled,
         "serving"
     );
 }
@@ -251,15 +262,15 @@ fn broker_options(config: &Config, quotas: Arc<Quotas>) -> broker::Options {
     }
 }
 
-fn api_options(config: &Config, logging: Option<Logging>) -> api::Options {
+fn api_options(config: &Config, access: Arc<Access>, logging: Option<Logging>) -> api::Options {
     let logging = logging.map(|logging| Arc::new(logging) as Arc<dyn api::Logging>);
     let limits = &config.limits;
     api::Options {
         max_message_bytes: limits.max_message_bytes.bytes(),
         max_streams: limits.max_streams,
         max_publish_bytes_in_flight: limits.max_publish_bytes_in_flight.bytes(),
+        access,
         logging,
-        ..Default::default()
     }
 }
 

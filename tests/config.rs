@@ -215,9 +215,10 @@ fn a_switched_off_sdk_pushes_nothing_and_metrics_can_still_be_asked_for() {
 fn metrics_have_a_port_of_their_own_or_none() {
     assert_eq!(load("metrics.listen = \"off\"", &[], &[]).unwrap().config.metrics.listen, None);
     for listen in ["127.0.0.1:7601", "0.0.0.0:7601"] {
-        let mistakes = load("", &[], &[("listen", listen)]).unwrap_err();
+        let open = ("auth.insecure", "true");
+        let mistakes = load("", &[], &[("listen", listen), open]).unwrap_err();
         assert_eq!(mistakes.0[0].key, "metrics.listen");
-        assert!(load("", &[], &[("listen", listen), ("metrics.listen", "off")]).is_ok());
+        assert!(load("", &[], &[("listen", listen), ("metrics.listen", "off"), open]).is_ok());
     }
     assert!(load("", &[], &[("listen", "127.0.0.1:0"), ("metrics.listen", "127.0.0.1:0")]).is_ok());
     let mistakes = load("", &[], &[("traces.topic_floor", "101")]).unwrap_err();

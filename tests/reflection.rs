@@ -8,7 +8,8 @@ use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::support::{Running, config};
 
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
+    "bugle.v1.Access",
     "bugle.v1.Admin",
     "bugle.v1.Bus",
     "bugle.v1.Monitor",

@@ -51,7 +51,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("broker", &["error", "limits", "metrics", "quota", "store", "sync", "topic", "trace"]),
     ("auth", &["error", "limits", "topic"]),
     ("quota", &["auth", "error", "limits", "sync", "topic"]),
-    ("config", &["error", "limits", "quota", "topic"]),
+    ("config", &["auth", "error", "limits", "quota", "topic"]),
     ("api", &["auth", "broker", "error", "limits", "metrics", "proto", "quota", "store", "topic", "trace"]),
     ("client", &["error", "limits", "proto", "topic"]),
     ("telemetry", &["config", "error", "limits", "metrics", "topic", "trace"]),

@@ -1,8 +1,9 @@
-//! The native API, `bugle.v1`: the services Bus and Admin on the broker.
+//! The native API, `bugle.v1`: the services Bus, Admin, Access and Monitor on the broker.
 //!
 //! Requests are decoded by tonic and converted in `convert`; a subscription is answered with a body
 //! of our own, whose frames are slices of the log.
 
+mod accessing;
 mod admin;
 mod administering;
 mod bus;
@@ -77,6 +78,11 @@ impl Native {
     /// Answers a call of Admin.
     pub fn admin(&self, request: Request<Incoming>) -> Answer {
         admin::answer(self.clone(), request)
+    }
+
+    /// Answers a call of Access.
+    pub fn access(&self, request: Request<Incoming>) -> Answer {
+        accessing::answer(self.clone(), request)
     }
 
     /// Answers a call of Monitor.

@@ -52,7 +52,7 @@ impl Rights {
     }
 
     /// What decides.
-    pub fn access(&self) -> &Access {
+    pub fn access(&self) -> &Arc<Access> {
         &self.0.access
     }
 

@@ -256,8 +256,8 @@ mod tests {
         ] {
             assert_eq!(mint(grants, id).unwrap_err().violations()[0].field, field);
         }
-        let [one, other] =
-            [(); 2].map(|()| signer.mint(&minter(), &[grant.clone()], None, 1).unwrap().principal);
+        let [one, other] = [(); 2]
+            .map(|()| signer.mint(&minter(), std::slice::from_ref(&grant), None, 1).unwrap().principal);
         assert_ne!(one, other);
     }
 }

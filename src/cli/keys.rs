@@ -1,5 +1,6 @@
 //! `bugle keys`: the API keys of a server: create, list, delete.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -9,6 +10,7 @@ use super::target::Server;
 use super::{output, units};
 use crate::client::access::KeyInfo;
 use crate::error::Result;
+use crate::server::create_key_in;
 
 /// The arguments of `bugle keys`.
 #[derive(Debug, Args)]
@@ -24,7 +26,9 @@ server keeps only its hash, so its credential is shown once. What a client sends
 read from the file that --credential-file names, or from BUGLE_CREDENTIAL.
 
 Examples:
-  bugle keys create billing > billing.credential
+  bugle keys create admin --file keys.json > admin.credential   # the first one, without a server
+  bugle serve --set auth.enabled=true --set auth.keys_file=keys.json --config bugle.toml
+  bugle keys create billing --credential-file admin.credential > billing.credential
   BUGLE_CREDENTIAL=$(cat billing.credential) bugle publish invoices 'no. 1'
   bugle keys list
   bugle keys delete 3f9c…";
@@ -36,6 +40,10 @@ enum Command {
     Create {
         #[command(flatten)]
         server: Server,
+        /// Write it into this file instead, which a server has as auth.keys_file: for the first key,
+        /// with which others are made. A running server reads it at SIGHUP.
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
         /// Whom it names: key:NAME
         name: String,
         /// It expires after so long, such as 90d [default: never]
@@ -63,10 +71,16 @@ enum Command {
 
 pub(super) async fn run(args: KeysArgs) -> Result<()> {
     match args.command {
-        Command::Create { server, name, ttl } => {
-            let (key, credential) = server.connect().await?.access().create_key(&name, ttl).await?;
+        Command::Create { server, file, name, ttl } => {
+            let (id, credential) = match file {
+                Some(file) => create_key_in(file, &name, ttl)?,
+                None => {
+                    let (key, credential) = server.connect().await?.access().create_key(&name, ttl).await?;
+                    (key.id, credential)
+                }
+            };
             // Beside what is printed, which mostly goes into a file.
-            eprintln!("created key {} for key:{}; this is the only time that it is shown:", key.id, key.name);
+            eprintln!("created key {id} for key:{name}; this is the only time that it is shown:");
             output::print(&credential)
         }
         Command::List { server, json } => {

@@ -35,7 +35,7 @@ Signals:
 
 Examples:
   bugle serve
-  bugle serve --listen 0.0.0.0:7600 --memory-budget 2GiB --namespace orders
+  bugle serve --listen 0.0.0.0:7600 --insecure --memory-budget 2GiB --namespace orders
   bugle serve --set limits.max_connections=500 --set retention.age=24h
   bugle serve --check > bugle.toml     # every option and its documentation
   bugle serve --config bugle.toml";
@@ -63,6 +63,10 @@ pub struct ServeArgs {
     /// On SIGTERM or SIGINT, give clients this long to leave [default: 10s].
     #[arg(long, value_name = "DURATION")]
     drain_grace: Option<String>,
+    /// Listen beyond this machine while nobody has to say who they are: everybody who reaches the
+    /// server may do everything.
+    #[arg(long)]
+    insecure: bool,
     /// A namespace that exists from the start; may be repeated.
     #[arg(long = "namespace", value_name = "NAME")]
     namespaces: Vec<String>,
@@ -105,6 +109,10 @@ impl ServeArgs {
         ] {
             let raw = value.map(Raw::Text);
             flags.extend(raw.map(|raw| Setting { key: key.to_owned(), raw, flag: flag.to_owned() }));
+        }
+        if self.insecure {
+            let raw = Raw::Text("true".to_owned());
+            flags.push(Setting { key: "auth.insecure".to_owned(), raw, flag: "--insecure".to_owned() });
         }
         if !self.namespaces.is_empty() {
             let raw = Raw::List(self.namespaces);

@@ -14,9 +14,9 @@ use crate::config::Config;
 use crate::config::loaded::Loaded;
 use crate::config::mistake::{Mistake, Mistakes, Origin};
 use crate::config::nearest::nearest;
-use crate::config::quotas;
 use crate::config::standard;
 use crate::config::table::{OPTIONS, option};
+use crate::config::tables::{self, Table};
 use crate::config::value::Raw;
 
 /// Names the configuration file in the environment; the flag wins.
@@ -128,10 +128,10 @@ impl Loading {
                         self.mistakes.push(unknown(&key, origin));
                     }
                 }
-                DeValue::Array(tables) if key == quotas::KEY => self.quotas(tables, &origin, place),
-                value => match raw(value) {
-                    Some(raw) => self.value(&key, &raw, origin),
-                    None => match option(&key) {
+                value => match (value, tables::table(&key), raw(value)) {
+                    (DeValue::Array(all), Some(kind), _) => self.tables(kind, all, &origin, place),
+                    (_, _, Some(raw)) => self.value(&key, &raw, origin),
+                    (_, _, None) => match option(&key) {
                         Some(option) => {
                             self.mistake(origin, key, format!("has to be {}", option.kind));
                         }
@@ -142,12 +142,18 @@ impl Loading {
         }
     }
 
-    /// The tables that are quotas, which this array is to have and nothing else.
-    fn quotas(&mut self, tables: &[Spanned<DeValue<'_>>], origin: &Origin, place: &dyn Fn(usize) -> Origin) {
+    /// The tables of a kind, which this array is to have and nothing else.
+    fn tables(
+        &mut self,
+        kind: &Table,
+        tables: &[Spanned<DeValue<'_>>],
+        origin: &Origin,
+        place: &dyn Fn(usize) -> Origin,
+    ) {
         for (number, table) in tables.iter().enumerate() {
-            let key = format!("{}[{number}]", quotas::KEY);
+            let key = format!("{}[{number}]", kind.key);
             let DeValue::Table(table) = table.get_ref() else {
-                let problem = format!("has to be a table: begin it with [[{}]]", quotas::KEY);
+                let problem = format!("has to be a table: begin it with [[{}]]", kind.key);
                 self.mistake(origin.clone(), key, problem);
                 continue;
             };
@@ -157,23 +163,15 @@ impl Loading {
                 (name.get_ref().to_string(), value)
             };
             let entries: Vec<_> = table.iter().map(entry).collect();
-            match quotas::rule(&entries) {
-                Ok(rule) => self.config.quotas.push(rule),
-                Err((entry, problem)) => {
-                    let named =
-                        entry.as_deref().and_then(|entry| table.keys().find(|name| name.get_ref() == entry));
-                    let line = named.map_or(line, |name| place(name.span().start));
-                    let key = entry.map_or(key.clone(), |entry| format!("{key}.{entry}"));
-                    self.mistake(line, key, problem);
-                }
+            if let Err((entry, problem)) = (kind.add)(&mut self.config, &entries, &line.to_string()) {
+                let named =
+                    entry.as_deref().and_then(|entry| table.keys().find(|name| name.get_ref() == entry));
+                let line = named.map_or(line, |name| place(name.span().start));
+                let key = entry.map_or(key.clone(), |entry| format!("{key}.{entry}"));
+                self.mistake(line, key, problem);
             }
         }
-        // Only where each is right do they stand where the reason says.
-        if self.config.quotas.len() == tables.len()
-            && let Some(problem) = quotas::contradiction(&self.config.quotas)
-        {
-            self.mistake(origin.clone(), String::new(), problem);
-        }
+        self.origins.insert(kind.key, origin.clone());
     }
 
     fn variable(&mut self, name: String, value: String) {

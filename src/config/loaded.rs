@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use crate::config::Config;
 use crate::config::mistake::{Mistake, Origin};
-use crate::config::quotas;
 use crate::config::table::OPTIONS;
+use crate::config::tables::TABLES;
 
 /// A configuration and where its values came from.
 #[derive(Debug, Clone)]
@@ -50,9 +50,9 @@ impl Loaded {
             text.push_str(&format!("# {}; from: {}\n", option.variable(), self.origin(option.key)));
             text.push_str(&format!("{name} = {value}\n"));
         }
-        text.push('\n');
-        text.push_str(quotas::DOC);
-        self.config.quotas.iter().for_each(|rule| text.push_str(&quotas::print(rule)));
+        for table in TABLES {
+            text.push_str(&format!("\n{}{}", table.doc, (table.print)(&self.config)));
+        }
         text
     }
 }

@@ -2,13 +2,10 @@
 //!
 //! They come from the file alone, for there is no good way to write one as a variable or a flag.
 
-use super::nearest::nearest;
+use super::tables::{self, Entries, Wrong, described};
 use super::units::{format_bytes, parse_bytes};
 use super::value::Raw;
 use crate::quota::{self, Limit, Pattern, Rule, Scope};
-
-/// What an array of these tables is called.
-pub const KEY: &str = "quotas";
 
 /// What is said of them where all options are listed.
 pub const DOC: &str = "\
@@ -26,7 +23,7 @@ pub const DOC: &str = "\
 
 /// The rule that a table with these entries is. An error is the entry, where it is about one, and what
 /// is wrong with it.
-pub fn rule(entries: &[(String, Raw)]) -> Result<Rule, (Option<String>, String)> {
+pub fn rule(entries: &Entries) -> Result<Rule, Wrong> {
     let whole = |problem: String| (None, problem);
     let subjects: Vec<(Scope, &String, &Raw)> = entries
         .iter()
@@ -37,20 +34,19 @@ pub fn rule(entries: &[(String, Raw)]) -> Result<Rule, (Option<String>, String)>
     let [(scope, name, raw)] = subjects[..] else {
         return Err(whole("has to name one: give either namespace or principal".to_owned()));
     };
-    let described = |error: crate::error::Error| error.violations()[0].description.clone();
     let Raw::Text(text) = raw else { return Err((Some(name.clone()), "has to be one pattern".to_owned())) };
-    let pattern = Pattern::parse(text).map_err(|error| (Some(name.clone()), described(error)))?;
+    let pattern = Pattern::parse(text).map_err(|error| (Some(name.clone()), described(&error)))?;
     let mut rule = Rule::new(scope, pattern);
     for (name, raw) in entries.iter().filter(|(entry, _)| entry != name) {
         let about = |problem: String| (Some(name.clone()), problem);
         let limit = Limit::parse(name).ok_or_else(|| about(unknown(name)))?;
         let value = value(limit, raw).map_err(about)?;
-        rule = rule.with(limit, value).map_err(|error| about(described(error)))?;
+        rule = rule.with(limit, value).map_err(|error| about(described(&error)))?;
     }
     Ok(rule)
 }
 
-/// What is wrong between rules that are each right, and with which, where it is one.
+/// What is wrong between rules that are each right.
 pub fn contradiction(rules: &[Rule]) -> Option<String> {
     quota::check(rules).err().map(|error| error.message().to_owned())
 }
@@ -58,7 +54,7 @@ pub fn contradiction(rules: &[Rule]) -> Option<String> {
 /// A rule as a table.
 pub fn print(rule: &Rule) -> String {
     let pattern = toml::Value::from(rule.pattern.to_string());
-    let mut text = format!("\n[[{KEY}]]\n{} = {pattern}\n", rule.scope);
+    let mut text = format!("\n[[quotas]]\n{} = {pattern}\n", rule.scope);
     for (limit, value) in Limit::ALL.into_iter().zip(rule.limits) {
         text.push_str(&match value {
             Some(bytes) if limit.is_bytes() => format!("{} = \"{}\"\n", limit.as_str(), format_bytes(bytes)),
@@ -84,13 +80,7 @@ fn value(limit: Limit, raw: &Raw) -> Result<u64, String> {
 
 fn unknown(name: &str) -> String {
     let known = Limit::ALL.into_iter().map(Limit::as_str).chain(Scope::ALL.into_iter().map(Scope::as_str));
-    match nearest(name, known) {
-        Some(meant) => format!("is nothing that a quota can limit; did you mean {meant}?"),
-        None => {
-            let all: Vec<&str> = Limit::ALL.into_iter().map(Limit::as_str).collect();
-            format!("is nothing that a quota can limit; that is {}", all.join(", "))
-        }
-    }
+    tables::unknown(name, &known.collect::<Vec<_>>(), "a quota")
 }
 
 #[cfg(test)]

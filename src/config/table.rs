@@ -90,6 +90,18 @@ options! {
         "On SIGTERM or SIGINT clients get this long to leave before their connections are closed.";
     namespaces: Kind::Names,
         "Namespaces that exist from the start, beside \"default\".";
+    auth.enabled: Kind::Switch,
+        "Whether callers have to prove who they are, by an API key, a token, a JWT or a certificate, and \
+         may do only what a policy allows.";
+    auth.insecure: Kind::Switch,
+        "Lets a server that asks nobody who they are listen beyond the loopback address: everybody who \
+         reaches it may do everything.";
+    auth.keys_file: Kind::Path,
+        "The file in which the API keys are kept, hashed; it is made with the first key. Without one they \
+         end with the server.";
+    auth.token_secret_file: Kind::Path,
+        "A file with a secret of 32 bytes or more that disposable tokens are signed with. Without one a \
+         secret is made at each start, and tokens end with the server.";
     topics.auto_create: Kind::Switch,
         "Whether a topic is made when somebody first publishes or subscribes to it.";
     topics.idle_close_after: Kind::Duration(secs(1), days(365)),

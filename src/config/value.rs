@@ -50,6 +50,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// An IP address with a port, or `off`.
     AddressOrOff,
+    /// A path, or nothing.
+    Path,
     /// A URL of HTTP, or nothing.
     Url,
     /// A part of the whole, from 0 to 1.
@@ -107,6 +109,7 @@ impl Kind {
                 text => text.parse().ok().map(|address| Value::AddressOrOff(Some(address))),
             },
             Kind::Url => url(text.trim()).map(Value::Text),
+            Kind::Path => (!text.contains('\0')).then(|| Value::Text(text.clone())),
             Kind::Ratio => text.trim().parse().ok().filter(|n| (0.0..=1.0).contains(n)).map(Value::Ratio),
             Kind::Filter => Filter::parse(text).map(|filter| Value::Text(filter.to_string())),
         };
@@ -162,6 +165,7 @@ impl fmt::Display for Kind {
             Kind::Names => f.write_str("a list of names, such as [\"orders\", \"billing\"]"),
             Kind::Choice(words) => write!(f, "one of {}", words.join(", ")),
             Kind::AddressOrOff => f.write_str("an IP address and a port, such as 127.0.0.1:7601, or off"),
+            Kind::Path => f.write_str("a path, or empty"),
             Kind::Url => f.write_str("a URL such as http://127.0.0.1:4317 or https://host/path, or empty"),
             Kind::Ratio => f.write_str("a number from 0 to 1, such as 0.01"),
             Kind::Filter => f.write_str(Filter::SHAPE),

@@ -1,8 +1,8 @@
 //! SIGHUP: reading the configuration again while the server runs.
 //!
 //! From the same sources as at the start. What can be changed in a running server is changed, which
-//! is the filter of the log and the quotas; of every other option that says something else now, a line says that
-//! it waits for a restart. A configuration with a mistake changes nothing.
+//! is the filter of the log, the quotas, and who may do what; of every other option that says something
+//! else now, a line says that it waits for a restart. A configuration with a mistake changes nothing.
 //!
 //! A terminal that goes away sends the same signal to what was started from it. Nobody would expect
 //! the server to outlive it then, so that one means the end.
@@ -69,6 +69,7 @@ impl Reload {
         tracing::info!(
             filter = self.logging.filter(),
             quotas = fresh.config.quotas.len(),
+            policies = fresh.config.policies.len(),
             waiting = differing.len(),
             "read the configuration again"
         );

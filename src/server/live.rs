@@ -1,0 +1,76 @@
+//! What of the configuration can be changed in a running server: quotas, policies, roles and keys.
+//!
+//! Made by the server, applied by whoever reads a configuration again: `bugle serve` on SIGHUP.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::auth::{Access, Policies, Secret, Settings, Vault};
+use crate::config::Config;
+use crate::error::Result;
+use crate::limits::SECRET_BYTES_MIN;
+use crate::quota::Quotas;
+use crate::store::unix_nanos;
+
+/// The parts of a server that follow its configuration.
+#[derive(Clone)]
+pub struct Live {
+    /// What namespaces and principals may use.
+    pub quotas: Arc<Quotas>,
+    /// Who may do what.
+    pub access: Arc<Access>,
+}
+
+impl Live {
+    /// As the configuration says now. Errors: rules that contradict each other, files that cannot be used.
+    pub fn new(config: &Config) -> Result<Live> {
+        Ok(Live { quotas: Quotas::new(config.quotas.clone())?, access: Arc::new(access(config)?) })
+    }
+
+    /// Follows this configuration from now on. Errors: what cannot be used, and then nothing changes.
+    pub fn apply(&self, config: &Config) -> Result<()> {
+        self.access.replace(policies(config))?;
+        self.quotas.replace(config.quotas.clone())
+    }
+}
+
+/// Makes an API key in a file of keys, without a server; its id and its credential. A server that runs
+/// on the file reads it again on SIGHUP. Errors: as [`Access::create_key`].
+pub fn create_key_in(file: PathBuf, name: &str, ttl: Option<Duration>) -> Result<(String, String)> {
+    let vault = Vault::open(Some(file))?;
+    let access = Access::new(Settings {
+        policies: Policies::default(),
+        vault,
+        token_secret: Secret::random(SECRET_BYTES_MIN)?,
+    });
+    let issued = access.create_key(name, ttl, unix_nanos())?;
+    Ok((issued.key.id.to_string(), issued.credential.expose_text().to_owned()))
+}
+
+fn access(config: &Config) -> Result<Access> {
+    let auth = &config.auth;
+    if !auth.enabled {
+        if !config.policies.is_empty() {
+            tracing::warn!(
+                policies = config.policies.len(),
+                "the policies mean nothing, because auth.enabled is false: everybody may do everything"
+            );
+        }
+        return Ok(Access::open());
+    }
+    if config.policies.is_empty() {
+        tracing::warn!("there are no policies, so nobody may do anything; see [[policies]]");
+    }
+    let path = |text: &str| (!text.is_empty()).then(|| PathBuf::from(text));
+    let token_secret = match path(&auth.token_secret_file) {
+        Some(path) => Secret::read(&path)?,
+        None => Secret::random(SECRET_BYTES_MIN)?,
+    };
+    let vault = Vault::open(path(&auth.keys_file))?;
+    Ok(Access::new(Settings { policies: policies(config), vault, token_secret }))
+}
+
+fn policies(config: &Config) -> Policies {
+    Policies::new(config.policies.clone(), config.roles.clone())
+}
