@@ -1,4 +1,4 @@
-//! What of the configuration can be changed in a running server: quotas, policies, roles and keys.
+//! What of the configuration can be changed in a running server: quotas, policies, roles, issuers and keys.
 //!
 //! Made by the server, applied by whoever reads a configuration again: `bugle serve` on SIGHUP.
 
@@ -30,7 +30,9 @@ impl Live {
 
     /// Follows this configuration from now on. Errors: what cannot be used, and then nothing changes.
     pub fn apply(&self, config: &Config) -> Result<()> {
+        let issuers = self.access.issuers(config.issuers.clone())?;
         self.access.replace(policies(config))?;
+        self.access.trust(issuers);
         self.quotas.replace(config.quotas.clone())
     }
 }
@@ -68,7 +70,9 @@ fn access(config: &Config) -> Result<Access> {
         None => Secret::random(SECRET_BYTES_MIN)?,
     };
     let vault = Vault::open(path(&auth.keys_file))?;
-    Ok(Access::new(Settings { policies: policies(config), vault, token_secret }))
+    let access = Access::new(Settings { policies: policies(config), vault, token_secret });
+    access.trust(access.issuers(config.issuers.clone())?);
+    Ok(access)
 }
 
 fn policies(config: &Config) -> Policies {
