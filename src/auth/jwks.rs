@@ -98,9 +98,9 @@ impl KeySet {
 
 /// A key of a set that can verify signatures.
 fn usable(jwk: Jwk) -> Option<VerifyingKey> {
-    let common = &jwk.common;
-    let is_meant = common.public_key_use.as_ref().is_none_or(|it| *it == PublicKeyUse::Signature)
-        && common.key_operations.as_ref().is_none_or(|all| all.contains(&KeyOperations::Verify));
+    let said = &jwk.common;
+    let is_meant = said.public_key_use.as_ref().is_none_or(|it| *it == PublicKeyUse::Signature)
+        && said.key_operations.as_ref().is_none_or(|all| all.contains(&KeyOperations::Verify));
     let curve = |curve: &EllipticCurve| match curve {
         EllipticCurve::P256 => vec![Algorithm::ES256],
         EllipticCurve::P384 => vec![Algorithm::ES384],
@@ -116,7 +116,7 @@ fn usable(jwk: Jwk) -> Option<VerifyingKey> {
         // A secret has no place in a set that is published.
         _ => return None,
     };
-    if let Some(only) = common.key_algorithm {
+    if let Some(only) = said.key_algorithm {
         algorithms.retain(|algorithm| KeyAlgorithm::from(*algorithm) == only);
     }
     let key = DecodingKey::from_jwk(&jwk).ok()?;
@@ -168,6 +168,7 @@ impl KeySource {
         let keys = KeySet::parse(text)?;
         let (count, is_news) = (keys.len(), keys.digest != self.keys().digest);
         self.keys.store(Arc::new(keys));
+        self.is_wanted.store(false, Ordering::Relaxed);
         Ok((count, is_news))
     }
 

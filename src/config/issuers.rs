@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::tables::{Entries, Wrong, list, only, text};
 use super::units::{format_duration, parse_duration};
 use super::value::{Kind, Raw};
-use crate::auth::{Issuer, KeysAt, Who, check_algorithms};
+use crate::auth::{self, Issuer, KeysAt, Principal, check_algorithms};
 use crate::limits::{ISSUERS_MAX, LEEWAY_DEFAULT, LEEWAY_MAX};
 
 /// What is said of issuers where all options are listed.
@@ -42,8 +42,7 @@ const KNOWN: [&str; 11] = [
 pub fn issuer(entries: &Entries, place: &str) -> Result<Issuer, Wrong> {
     only(entries, &KNOWN, "an issuer")?;
     let name = needed(entries, "name")?;
-    let is_whole = Who::parse("name", &format!("jwt:{name}/*")).is_ok();
-    if !is_whole || name.contains(['/', '*', ':']) {
+    if Principal::new(auth::Kind::Jwt, name).is_err() || name.contains(['/', '*', ':']) {
         return Err(about(
             "name",
             "has to be a word without white space, /, : and *; policies say jwt:NAME/…",
@@ -86,18 +85,19 @@ pub fn issuer(entries: &Entries, place: &str) -> Result<Issuer, Wrong> {
 /// The one place where its keys are.
 fn keys(entries: &Entries) -> Result<KeysAt, Wrong> {
     let mut found = Vec::new();
-    let kinds: [(&str, fn(&str) -> KeysAt); 4] = [
-        ("jwks_url", |url| KeysAt::Url(url.to_owned())),
-        ("jwks_file", |path| KeysAt::SetFile(PathBuf::from(path))),
-        ("public_key_file", |path| KeysAt::PublicKeyFile(PathBuf::from(path))),
-        ("secret_file", |path| KeysAt::SecretFile(PathBuf::from(path))),
-    ];
-    for (name, kind) in kinds {
+    for name in ["jwks_url", "jwks_file", "public_key_file", "secret_file"] {
         if let Some(text) = text(entries, name)? {
             if text.is_empty() {
                 return Err(about(name, "is empty"));
             }
-            found.push((name, kind(text)));
+            let path = PathBuf::from(text);
+            let keys = match name {
+                "jwks_url" => KeysAt::Url(text.to_owned()),
+                "jwks_file" => KeysAt::SetFile(path),
+                "public_key_file" => KeysAt::PublicKeyFile(path),
+                _ => KeysAt::SecretFile(path),
+            };
+            found.push((name, keys));
         }
     }
     match (found.pop(), found.is_empty()) {
