@@ -19,14 +19,14 @@ use std::time::{Duration, Instant};
 
 pub use account::{Account, Held};
 pub use bucket::{Bucket, Short};
-pub use limit::{Limit, Scope};
+pub use limit::{CONNECTIONS, Limit, SUBSCRIPTIONS, Scope, TOPICS};
 pub use refusal::{BATCH_TOO_LARGE, EXCEEDED, Refusals};
 pub use rule::{Pattern, Rule, check};
 
 use crate::auth::Principal;
 use crate::error::{Error, Result};
 use crate::limits::QUOTA_PRINCIPALS_MAX;
-use crate::topic::Namespace;
+use crate::topic::{Namespace, Weight};
 use rule::limits_of;
 
 /// From one look for principals to forget to the next, at least.
@@ -92,10 +92,10 @@ impl Quotas {
         Ok(())
     }
 
-    /// A namespace begins to exist: its account.
-    pub fn open(&self, namespace: &Namespace) -> Arc<Account> {
+    /// A namespace begins to exist, whose topics weigh so much: its account.
+    pub fn open(&self, namespace: &Namespace, retained: crate::sync::Arc<Weight>) -> Arc<Account> {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        let account = self.account(&table, Scope::Namespace, namespace.to_string());
+        let account = self.account(&table, Scope::Namespace, namespace.to_string(), Some(retained));
         table.namespaces.entry(namespace.clone()).or_insert(account).clone()
     }
 
@@ -115,7 +115,7 @@ impl Quotas {
         if let Some(account) = table.principals.get(principal) {
             return account.clone();
         }
-        let account = self.account(&table, Scope::Principal, principal.to_string());
+        let account = self.account(&table, Scope::Principal, principal.to_string(), None);
         // Where all of so many are in use, one more has an account that nobody else can find: it is
         // better to lose count of some than to refuse everybody who comes.
         if self.has_room(&mut table) {
@@ -137,8 +137,9 @@ impl Quotas {
         if !self.limits_publishing.load(Relaxed) {
             return Ok(());
         }
-        let (messages, bytes, now) = (messages as u64, bytes(), self.now());
-        let namespace = self.namespace(namespace);
+        let (messages, now, namespace) = (messages as u64, self.now(), self.namespace(namespace));
+        let is_weighed = principal.limits_bytes() || namespace.as_ref().is_some_and(|it| it.limits_bytes());
+        let bytes = if is_weighed { bytes() } else { 0 };
         if let Some(namespace) = &namespace {
             namespace.publish(messages, bytes, now)?;
         }
@@ -175,9 +176,15 @@ impl Quotas {
         self.table.read().unwrap_or_else(PoisonError::into_inner).namespaces.get(namespace).cloned()
     }
 
-    fn account(&self, table: &Table, scope: Scope, name: String) -> Arc<Account> {
+    fn account(
+        &self,
+        table: &Table,
+        scope: Scope,
+        name: String,
+        retained: Option<crate::sync::Arc<Weight>>,
+    ) -> Arc<Account> {
         let limits = limits_of(&table.rules, scope, &name);
-        Account::new(scope, name, limits, &self.refusals)
+        Account::new(scope, name, limits, retained, &self.refusals)
     }
 
     /// Whether one more principal can be remembered; those that are idle are forgotten for it.

@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use bugle::topic::record::headers;
 use bugle::topic::{
-    Batch, Broadcast, Budget, End, Fanout, Log, Message, Next, Pace, Reader, Refused, Retention, Start, Who,
+    Batch, Broadcast, Budget, End, Fanout, Log, Message, Next, Pace, Reader, Refused, Retention, Start,
+    Weight, Who,
 };
 use bytes::Bytes;
 use loom::future::{AtomicWaker, block_on};
@@ -32,7 +33,7 @@ fn batch(bytes: usize) -> Batch {
 }
 
 fn channel(retention: Retention) -> Arc<Broadcast> {
-    Broadcast::new(Log::new(1, 1, retention, Budget::new(1 << 20)), Fanout::new())
+    Broadcast::new(Log::new(1, 1, retention, Weight::new(Budget::new(1 << 20))), Fanout::new())
 }
 
 fn join(channel: &Arc<Broadcast>, heartbeat: Duration) -> Reader {

@@ -3,6 +3,7 @@
 //!
 //! A connection counts for the principal of its first call that has one, for as long as it lives.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::broker::Broker;
 use crate::error::{Code, Error, Result};
 use crate::limits::QUOTA_RETRY;
 use crate::metrics::Metrics;
-use crate::quota::{Account, Held, Limit, Quotas};
+use crate::quota::{Account, CONNECTIONS, Held, Quotas};
 use crate::topic::{Budget, Namespace};
 
 /// Decides whether calls are looked at. A clone is a reference.
@@ -26,11 +27,14 @@ struct Inner {
     in_flight: Arc<Budget>,
 }
 
+/// An error that waits for its turn.
+pub type InTurn = Pin<Box<dyn Future<Output = Error> + Send>>;
+
 /// For whom a connection counts.
 #[derive(Debug)]
 pub struct Tenancy {
     principal: Principal,
-    held: Held,
+    held: Held<CONNECTIONS>,
 }
 
 impl Tenancy {
@@ -70,7 +74,7 @@ impl Admission {
     pub fn connection(&self, peer: Option<&Peer>, principal: Option<&Principal>) -> Result<()> {
         let Some(peer) = peer.filter(|peer| peer.tenancy().is_none()) else { return Ok(()) };
         let principal = principal.cloned().unwrap_or_else(Principal::anonymous);
-        let held = self.0.quotas.principal(&principal).hold(Limit::Connections)?;
+        let held = self.0.quotas.principal(&principal).hold()?;
         // Of two calls at once one is the first; the other gives its place back.
         peer.counts_for(Tenancy { principal, held });
         Ok(())
@@ -96,13 +100,15 @@ impl Admission {
     }
 
     /// The same error when its turn to be answered has come: see [`Quotas::turn`].
-    pub async fn in_turn(&self, error: Error, namespace: &Namespace, account: &Account) -> Error {
-        match self.0.quotas.turn(&error, namespace, account) {
-            Duration::ZERO => error,
-            wait => {
+    ///
+    /// In a box of its own, since most calls have no need of it and many of them are open at once.
+    pub fn in_turn(&self, error: Error, namespace: &Namespace, account: &Account) -> InTurn {
+        let wait = self.0.quotas.turn(&error, namespace, account);
+        Box::pin(async move {
+            if wait > Duration::ZERO {
                 tokio::time::sleep(wait).await;
-                error.waited(wait)
             }
-        }
+            error.waited(wait)
+        })
     }
 }

@@ -12,9 +12,9 @@ use super::{Options, draining};
 use crate::error::{Code, Error, Result};
 use crate::limits::NAMESPACES_MAX;
 use crate::metrics::{State, Traffic};
-use crate::quota::{Account, Held, Limit, Quotas};
+use crate::quota::{Account, Held, Quotas, TOPICS};
 use crate::store::{Log, MemoryLog, MemoryStore, Opening, Store, unix_nanos};
-use crate::topic::{Charge, Namespace, Past, Position, Retention, TopicName};
+use crate::topic::{Charge, Namespace, Past, Position, Retention, TopicName, Weight};
 
 /// An open topic.
 pub struct Topic {
@@ -25,9 +25,9 @@ pub struct Topic {
     pub kept: AtomicBool,
     used: AtomicU64,
     /// Its place among the topics of its namespace.
-    held: Held,
+    held: Held<TOPICS>,
     /// Its place among those of whoever opened it.
-    _opened: Option<Held>,
+    _opened: Option<Held<TOPICS>>,
 }
 
 impl Topic {
@@ -45,6 +45,7 @@ impl Topic {
 /// A namespace and its open topics.
 struct Space {
     account: Arc<Account>,
+    weight: crate::sync::Arc<Weight>,
     topics: RwLock<BTreeMap<Arc<str>, Arc<Topic>>>,
 }
 
@@ -67,11 +68,12 @@ impl Registry {
     pub fn new(store: MemoryStore, options: &Options, metrics: Arc<State>) -> Registry {
         let names = options.namespaces.iter().cloned().chain([Namespace::default()]);
         let quotas = options.quotas.clone();
-        let space = |name: Namespace| (name.clone(), Space::new(&quotas, &name));
+        let space = |name: Namespace| (name.clone(), Space::new(&quotas, &name, store.weight()));
+        let spaces = names.map(space).collect();
         Registry {
             store,
             metrics,
-            spaces: RwLock::new(names.map(space).collect()),
+            spaces: RwLock::new(spaces),
             quotas,
             closed: Mutex::default(),
             count: AtomicUsize::new(0),
@@ -102,9 +104,9 @@ impl Registry {
             return Ok((topic.clone(), false));
         }
         // One after the other, so that no two are the last that fits.
-        let held = space.account.hold(Limit::Topics)?;
-        let opened = by.map(|account| account.hold(Limit::Topics)).transpose()?;
-        let weight = space.account.retained().clone();
+        let held = space.account.hold()?;
+        let opened = by.map(Account::hold).transpose()?;
+        let weight = space.weight.clone();
         let past = lock(&self.closed).take(name).unwrap_or_else(|| self.no_past());
         let log = self.store.open(Opening { name: name.clone(), retention, weight, past }).await?;
         let (kept, used) = (AtomicBool::new(kept), AtomicU64::new(log.tail().fanout().now()));
@@ -197,7 +199,7 @@ impl Registry {
             let message = format!("there are {NAMESPACES_MAX} namespaces already; delete one first");
             return Err(Error::new(Code::ResourceExhausted, message).reason("NAMESPACES"));
         }
-        let space = Space::new(&self.quotas, &namespace);
+        let space = Space::new(&self.quotas, &namespace, self.store.weight());
         spaces.insert(namespace, space);
         Ok(true)
     }
@@ -264,8 +266,9 @@ impl Registry {
 }
 
 impl Space {
-    fn new(quotas: &Quotas, name: &Namespace) -> Arc<Space> {
-        Arc::new(Space { account: quotas.open(name), topics: RwLock::default() })
+    fn new(quotas: &Quotas, name: &Namespace, weight: crate::sync::Arc<Weight>) -> Arc<Space> {
+        let account = quotas.open(name, weight.clone());
+        Arc::new(Space { account, weight, topics: RwLock::default() })
     }
 }
 

@@ -19,7 +19,7 @@ use super::{Broker, draining, topic_not_found};
 use crate::error::{Code, Error, Result};
 use crate::limits::{BATCH_BYTES_MAX, HEARTBEAT_MAX, HEARTBEAT_MIN, SUBSCRIPTION_OVERHEAD_BYTES};
 use crate::metrics::{Durations, Metrics};
-use crate::quota::{Account, Held, Limit};
+use crate::quota::{Account, Held, SUBSCRIPTIONS};
 use crate::store::{History, Log, unix_nanos};
 use crate::topic::record::header;
 use crate::topic::{
@@ -87,7 +87,7 @@ pub struct Subscription {
     recorder: Arc<Recorder>,
     _charge: Charge,
     _count: Count,
-    _held: [Option<Held>; 2],
+    _held: [Option<Held<SUBSCRIPTIONS>>; 2],
 }
 
 type HistoryRead = Pin<Box<dyn Future<Output = Result<History>> + Send>>;
@@ -114,8 +114,8 @@ impl Subscription {
             let description = format!("has to be from {HEARTBEAT_MIN:?} to {HEARTBEAT_MAX:?}");
             return Err(Error::field("heartbeat_interval", description));
         }
-        let by = request.by.as_ref().map(|account| account.hold(Limit::Subscriptions)).transpose()?;
-        let held = [Some(topic.account().hold(Limit::Subscriptions)?), by];
+        let by = request.by.as_ref().map(Account::hold).transpose()?;
+        let held = [Some(topic.account().hold()?), by];
         let charge = broker.charge(SUBSCRIPTION_OVERHEAD_BYTES).ok_or_else(no_room)?;
         let pace = Pace { heartbeat_interval, stall_timeout: options.stall_timeout };
         let channel = topic.log.tail();

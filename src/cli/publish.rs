@@ -57,6 +57,7 @@ pub(super) struct PublishArgs {
 
 const AFTER_HELP: &str = "\
 Prints EPOCH:SEQ for each message: `bugle subscribe --from EPOCH:SEQ` goes on behind it.
+Lines that a quota refuses are published again when it has room, in their order.
 
 Examples:
   bugle publish orders 'hello, camp'

@@ -29,22 +29,22 @@ pub struct Account {
     bytes: Bucket,
     /// The refusals it is answered.
     answers: Bucket,
-    retained: crate::sync::Arc<Weight>,
+    /// Of a namespace.
+    retained: Option<crate::sync::Arc<Weight>>,
     refusals: Arc<Refusals>,
 }
 
-/// One subscription, topic or connection of an account, given back on drop.
+/// One subscription, topic or connection of an account, given back on drop. Which of them is a part of
+/// its type, because a million topics have one each.
 #[derive(Debug)]
-pub struct Held {
-    account: Arc<Account>,
-    limit: Limit,
-}
+pub struct Held<const LIMIT: usize>(Arc<Account>);
 
 impl Account {
     pub(super) fn new(
         scope: Scope,
         name: String,
         limits: [Option<u64>; Limit::ALL.len()],
+        retained: Option<crate::sync::Arc<Weight>>,
         refusals: &Arc<Refusals>,
     ) -> Arc<Account> {
         let account = Account {
@@ -55,7 +55,7 @@ impl Account {
             messages: Bucket::default(),
             bytes: Bucket::default(),
             answers: Bucket::default(),
-            retained: Weight::new(),
+            retained,
             refusals: refusals.clone(),
         };
         account.allow(limits);
@@ -69,9 +69,9 @@ impl Account {
         }
     }
 
-    /// What the topics of a namespace weigh themselves with.
-    pub fn retained(&self) -> &crate::sync::Arc<Weight> {
-        &self.retained
+    /// Bytes of messages that the topics of a namespace keep.
+    pub fn retained(&self) -> u64 {
+        self.retained.as_ref().map_or(0, |weight| weight.bytes())
     }
 
     /// How many of this it holds.
@@ -80,19 +80,25 @@ impl Account {
     }
 
     /// One more subscription, topic or connection. Errors: it has as many as it may.
-    pub fn hold(self: &Arc<Self>, limit: Limit) -> Result<Held> {
+    pub fn hold<const LIMIT: usize>(self: &Arc<Self>) -> Result<Held<LIMIT>> {
+        let limit = Limit::ALL[LIMIT];
         let most = self.limit(limit).unwrap_or(NONE);
         let one_more = |held: u64| (held < most).then_some(held + 1);
         match self.held[limit as usize].fetch_update(Relaxed, Relaxed, one_more) {
-            Ok(_) => Ok(Held { account: self.clone(), limit }),
+            Ok(_) => Ok(Held(self.clone())),
             Err(_) => Err(refusal::held(self, limit, most)),
         }
+    }
+
+    /// Whether it matters how large what is published is.
+    pub(super) fn limits_bytes(&self) -> bool {
+        self.limit(Limit::PublishBytes).is_some()
     }
 
     /// Takes a batch from what may be published. Errors: too much in this second, or too much is kept.
     pub(super) fn publish(&self, messages: u64, bytes: u64, now: u64) -> Result<()> {
         if let Some(most) = self.limit(Limit::RetainedBytes)
-            && self.retained.bytes() >= most
+            && self.retained() >= most
         {
             return Err(refusal::held(self, Limit::RetainedBytes, most));
         }
@@ -145,15 +151,15 @@ impl Account {
     }
 }
 
-impl Held {
+impl<const LIMIT: usize> Held<LIMIT> {
     /// Whose it is.
     pub fn account(&self) -> &Arc<Account> {
-        &self.account
+        &self.0
     }
 }
 
-impl Drop for Held {
+impl<const LIMIT: usize> Drop for Held<LIMIT> {
     fn drop(&mut self) {
-        self.account.held[self.limit as usize].fetch_sub(1, Relaxed);
+        self.0.held[LIMIT].fetch_sub(1, Relaxed);
     }
 }

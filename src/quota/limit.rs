@@ -47,6 +47,13 @@ pub enum Limit {
     Connections,
 }
 
+/// The place of [`Limit::Subscriptions`] among all, for those who hold one.
+pub const SUBSCRIPTIONS: usize = Limit::Subscriptions as usize;
+/// The place of [`Limit::Topics`].
+pub const TOPICS: usize = Limit::Topics as usize;
+/// The place of [`Limit::Connections`].
+pub const CONNECTIONS: usize = Limit::Connections as usize;
+
 impl Limit {
     /// All of them, in the order of the declaration.
     pub const ALL: [Limit; 6] = [

@@ -57,7 +57,7 @@ pub(super) fn held(account: &Account, limit: Limit, most: u64) -> Error {
 pub(super) fn rate(account: &Account, limit: Limit, per_second: u64, nanos: u64) -> Error {
     let wait = Duration::from_nanos(nanos);
     let message = format!(
-        "{} may publish {per_second} {} a second ({}), and has: publish this again in {wait:.3?}, or less at once",
+        "{} may publish {per_second} {} a second ({}), and has: publish this again in {wait:.0?}, or less at once",
         whose(account),
         unit(limit),
         limit.as_str()

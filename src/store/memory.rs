@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::{History, Log, Opening, Position, Receipt, Refusal, Shared, Store, unix_nanos};
 use crate::error::{Code, Error, Result};
 use crate::limits::TOPIC_OVERHEAD_BYTES;
-use crate::topic::{Appended, Batch, Broadcast, Budget, Charge, Log as TopicLog, NoRoom, Refused};
+use crate::topic::{Appended, Batch, Broadcast, Budget, Charge, Log as TopicLog, NoRoom, Refused, Weight};
 use eviction::{Eviction, Ticket};
 
 /// Keeps topics in memory.
@@ -34,6 +34,11 @@ impl MemoryStore {
         MemoryStore { shared, eviction }
     }
 
+    /// What the messages of a namespace weigh together, within this store's budget.
+    pub fn weight(&self) -> Arc<Weight> {
+        Weight::new(self.shared.budget.clone())
+    }
+
     /// Charges the budget, for which the oldest messages of all topics go; `None` where nothing is
     /// retained any more and the rest is in use.
     pub fn charge(&self, bytes: usize) -> Option<Charge> {
@@ -54,8 +59,8 @@ impl Store for MemoryStore {
         let Opening { name: _, retention, weight, past } = opening;
         let budget = &self.shared.budget;
         let charge = self.charge(TOPIC_OVERHEAD_BYTES).ok_or_else(|| no_room(budget))?;
-        let log = TopicLog::new(past.next.epoch, past.next.sequence, retention, budget.clone());
-        let log = log.with_past(past.newest_time).within(weight);
+        let log = TopicLog::new(past.next.epoch, past.next.sequence, retention, weight);
+        let log = log.with_past(past.newest_time);
         let tail = Broadcast::new(log, self.shared.fanout.clone());
         let ticket = Ticket::new(&self.eviction);
         Ok(MemoryLog { tail, ticket, _charge: charge })

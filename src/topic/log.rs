@@ -10,7 +10,6 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::batch::Batch;
-use super::budget::Budget;
 use super::chunk::Chunk;
 use super::position::Position;
 use super::record::{header, headers};
@@ -99,25 +98,19 @@ pub struct Log {
     /// Time of the newest message that was dropped.
     dropped_time: Option<u64>,
     retention: Retention,
-    budget: Arc<Budget>,
 }
 
 impl Log {
-    /// An empty log whose next message has sequence `next`.
-    pub fn new(epoch: u64, next: u64, retention: Retention, budget: Arc<Budget>) -> Log {
-        let (chunks, bytes, newest_time) = (VecDeque::new(), Weighed::default(), 0);
-        Log { epoch, chunks, start: next, next, bytes, newest_time, dropped_time: None, retention, budget }
+    /// An empty log whose next message has sequence `next`, and whose messages weigh as a part of this.
+    pub fn new(epoch: u64, next: u64, retention: Retention, weight: Arc<Weight>) -> Log {
+        let (chunks, bytes, newest_time) = (VecDeque::new(), Weighed::within(weight), 0);
+        Log { epoch, chunks, start: next, next, bytes, newest_time, dropped_time: None, retention }
     }
 
     /// The same log, of a topic that had messages until `newest_time` (unix nanoseconds): whoever
     /// asks for that time is told that they are gone.
     pub fn with_past(self, newest_time: Option<u64>) -> Log {
         Log { newest_time: newest_time.unwrap_or(0), dropped_time: newest_time, ..self }
-    }
-
-    /// The same empty log, whose messages weigh as a part of this.
-    pub fn within(self, weight: Arc<Weight>) -> Log {
-        Log { bytes: Weighed::within(weight), ..self }
     }
 
     /// What is left to know of an empty log: where it goes on, and the time of its newest message.
@@ -177,9 +170,9 @@ impl Log {
         let part = usize::try_from(self.retention.bytes / 8).unwrap_or(usize::MAX);
         let capacity = grown.min(part).clamp(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX).max(bytes);
         let chunk =
-            Chunk::new(&self.budget, capacity, self.next, now).ok_or(NoRoom(Chunk::cost(capacity)))?;
+            Chunk::new(self.bytes.budget(), capacity, self.next, now).ok_or(NoRoom(Chunk::cost(capacity)))?;
         match self.chunks.back_mut() {
-            Some(full) => full.seal(&self.budget),
+            Some(full) => full.seal(self.bytes.budget()),
             None => self.chunks.reserve_exact(1),
         }
         self.chunks.push_back(chunk);

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bugle::topic::{
-    Batch, Broadcast, Budget, Fanout, Log, Message, Next, Pace, Reader, Retention, Start, Who,
+    Batch, Broadcast, Budget, Fanout, Log, Message, Next, Pace, Reader, Retention, Start, Weight, Who,
 };
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -119,7 +119,7 @@ impl Channel for Bugle {
             }
         });
         let retention = Retention { messages: KEPT as u64, ..Default::default() };
-        let log = Log::new(1, 1, retention, Budget::new(1 << 30));
+        let log = Log::new(1, 1, retention, Weight::new(Budget::new(1 << 30)));
         Bugle(Broadcast::new(log, fanout), Batch::encode(&vec![message; batch]).unwrap())
     }
 

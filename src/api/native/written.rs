@@ -116,11 +116,11 @@ impl Drop for Written {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::topic::{Batch, Budget, Log, Message, Read, Retention, TraceContext};
+    use crate::topic::{Batch, Budget, Log, Message, Read, Retention, TraceContext, Weight};
 
     #[test]
     fn the_ids_of_messages_are_found_in_their_records() {
-        let mut log = Log::new(1, 1, Retention::default(), Budget::new(usize::MAX));
+        let mut log = Log::new(1, 1, Retention::default(), Weight::new(Budget::new(usize::MAX)));
         let id = |n: u128| Uuid::from_u128(n);
         let message = |n| Message { id: Some(id(n)), payload: vec![7; 300].into(), ..Message::default() };
         for n in 1..=5 {

@@ -4,6 +4,7 @@
 //! server says, and larger batches than a quota ever lets through are made smaller.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -128,7 +129,8 @@ impl<'a> Lines<'a> {
             }
             *place = most;
         } else if is_passing(&error) {
-            let delay = error.retry_delay().unwrap_or_default();
+            let millis = error.retry_delay().unwrap_or_default().as_millis() + 1;
+            let delay = Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX));
             eprintln!("# {error}; going on in {}", units::duration(delay));
             tokio::time::sleep(delay).await;
         } else {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::limits::{FANOUT_INLINE_MAX, FANOUT_RUN};
-use crate::topic::{Budget, Message, Pace, Reader, Retention, Who};
+use crate::topic::{Budget, Message, Pace, Reader, Retention, Weight, Who};
 
 /// Counts how often a reader is woken.
 #[derive(Default)]
@@ -67,7 +67,7 @@ impl Member {
 }
 
 fn channel() -> Arc<Broadcast> {
-    Broadcast::new(Log::new(7, 1, Retention::default(), Budget::new(1 << 30)), Fanout::new())
+    Broadcast::new(Log::new(7, 1, Retention::default(), Weight::new(Budget::new(1 << 30))), Fanout::new())
 }
 
 fn append(channel: &Arc<Broadcast>, bytes: usize) -> Result<(u64, Appended), Refused> {
@@ -152,8 +152,10 @@ fn one_pass_serves_all_that_was_appended_before_it() {
 #[test]
 fn a_large_topic_does_not_keep_a_small_one_waiting() {
     let large = channel();
-    let small =
-        Broadcast::new(Log::new(7, 1, Retention::default(), Budget::new(1 << 30)), large.fanout().clone());
+    let small = Broadcast::new(
+        Log::new(7, 1, Retention::default(), Weight::new(Budget::new(1 << 30))),
+        large.fanout().clone(),
+    );
     let mut many: Vec<_> = (0..FANOUT_RUN * 32).map(|_| Member::new(&large)).collect();
     let mut few: Vec<_> = (0..FANOUT_INLINE_MAX + 1).map(|_| Member::new(&small)).collect();
     assert!(many.iter_mut().chain(&mut few).all(Member::waits));
@@ -278,7 +280,7 @@ fn leaving_is_dropping() {
 #[test]
 fn an_overtaken_reader_is_told_where_to_go_on() {
     let retention = Retention { bytes: 1_000, ..Retention::default() };
-    let channel = Broadcast::new(Log::new(7, 1, retention, Budget::new(1 << 30)), Fanout::new());
+    let channel = Broadcast::new(Log::new(7, 1, retention, Weight::new(Budget::new(1 << 30))), Fanout::new());
     let mut member = Member::new(&channel);
     for _ in 0..10 {
         append(&channel, 400).unwrap();

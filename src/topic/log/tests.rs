@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::topic::message::Message;
-use crate::topic::{Discontinuity, Position, Reason, Start};
+use crate::topic::{Budget, Discontinuity, Position, Reason, Start};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -54,7 +54,7 @@ struct Model {
 
 impl Model {
     fn new() -> Model {
-        let log = Log::new(7, 1, Retention::default(), Budget::new(usize::MAX));
+        let log = Log::new(7, 1, Retention::default(), Weight::new(Budget::new(usize::MAX)));
         Model { log, all: Vec::new(), now: SECOND }
     }
 
@@ -149,7 +149,7 @@ proptest! {
 
 #[test]
 fn appending_without_room_changes_nothing() {
-    let mut log = Log::new(7, 1, Retention::default(), Budget::new(1 << 20));
+    let mut log = Log::new(7, 1, Retention::default(), Weight::new(Budget::new(1 << 20)));
     let batch = Batch::encode(&[Message { payload: vec![1; 1000].into(), ..Default::default() }]).unwrap();
     while log.append(&batch, 1).is_ok() {}
     let (next, bytes) = (log.next(), log.bytes());
@@ -165,7 +165,7 @@ fn appending_without_room_changes_nothing() {
 #[test]
 fn memory_is_counted_until_its_last_slice_is_gone() {
     let budget = Budget::new(1 << 20);
-    let mut log = Log::new(7, 1, Retention::default(), budget.clone());
+    let mut log = Log::new(7, 1, Retention::default(), Weight::new(budget.clone()));
     let batch = Batch::encode(&[Message { payload: vec![1; 1000].into(), ..Default::default() }]).unwrap();
     log.append(&batch, 1).unwrap();
     let Read::Run(run) = log.read(1, 10_000) else { panic!("there is something to read") };
