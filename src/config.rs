@@ -11,6 +11,7 @@
 
 mod access;
 mod filter;
+mod issuers;
 mod load;
 mod loaded;
 mod memory;
@@ -77,6 +78,8 @@ pub struct Config {
     pub policies: Vec<auth::Rule>,
     /// Names for those who may.
     pub roles: Vec<auth::Role>,
+    /// Whose JWTs are taken.
+    pub issuers: Vec<auth::Issuer>,
     /// What each namespace or principal may use.
     pub quotas: Vec<quota::Rule>,
     /// How dead peers are found.
@@ -213,6 +216,7 @@ impl Default for Config {
             auth: Auth::default(),
             policies: Vec::new(),
             roles: Vec::new(),
+            issuers: Vec::new(),
             quotas: Vec::new(),
             keepalive: Keepalive { interval: limits::KEEPALIVE_INTERVAL, timeout: limits::KEEPALIVE_TIMEOUT },
             metrics: Metrics::default(),
@@ -274,6 +278,7 @@ impl Config {
         found.extend(self.tls.contradictions());
         found.extend(quotas::contradiction(&self.quotas).map(|problem| ("quotas", problem)));
         found.extend(access::contradictions(&self.policies, &self.roles));
+        found.extend(issuers::contradictions(&self.issuers));
         found
     }
 }

@@ -11,6 +11,7 @@ mod acceptor;
 mod connection;
 mod connections;
 mod endpoint;
+mod key_sets;
 mod live;
 mod origin;
 mod socket;
@@ -39,6 +40,7 @@ use crate::metrics::{Metrics, Readers};
 use crate::quota::Quotas;
 use crate::server::acceptor::Acceptor;
 use crate::server::connections::Connections;
+use crate::server::key_sets::KeySets;
 use crate::store::unix_nanos;
 use crate::telemetry::{Exporter, Logging, Signals, Target};
 use crate::topic::Retention;
@@ -152,8 +154,11 @@ impl Server {
             let endpoint = endpoint::run(listener, broker.metrics().clone(), phase.subscribe());
             AbortOnDropHandle::new(tokio::spawn(endpoint))
         });
+        let mut key_sets = KeySets::new(live.access.clone());
         let api =
             Api::new(Arc::clone(&broker), phase.subscribe(), api_options(&config, live.access, logging))?;
+        key_sets.begin().await;
+        let _key_sets = AbortOnDropHandle::new(tokio::spawn(key_sets.follow()));
         let connections = Connections::new(&config.limits, broker.metrics().state());
         let rights = api.clone();
         let _rights = AbortOnDropHandle::new(tokio::spawn(async move { rights.watch_rights().await }));

@@ -20,6 +20,7 @@ mod frames;
 mod garbage;
 mod generated;
 mod health;
+mod issuers;
 mod listener;
 mod loads;
 mod logs;

@@ -78,7 +78,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
 ];
 
 /// Crates that only some modules may name.
-const CRATES: [(&str, &[&str]); 17] = [
+const CRATES: [(&str, &[&str]); 19] = [
     ("tonic", &["api", "client", "proto", "server"]),
     ("tonic_types", &["api", "client", "proto", "server"]),
     ("tonic_prost", &["api", "client", "proto", "server"]),
@@ -88,6 +88,8 @@ const CRATES: [(&str, &[&str]); 17] = [
     ("http_body", &["api", "client", "server"]),
     ("hyper", &["api", "cli", "server"]),
     ("hyper_util", &["cli", "client", "server"]),
+    ("jsonwebtoken", &["auth"]),
+    ("ring", &["auth"]),
     ("clap", &["cli", "main"]),
     ("crossterm", &["cli", "telemetry"]),
     ("unicode_width", &["cli"]),

@@ -10,11 +10,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 
+use super::issuers::Issuers;
+use super::jwks::KeySource;
+use super::jwt::Unproved;
 use super::token::{MintedToken, Signer};
 use super::{
-    Action, Explanation, Grant, Identity, IssuedKey, Key, Policies, Principal, Proof, Secret, Vault, key,
-    refusal, token,
+    Action, Explanation, Grant, Identity, IssuedKey, Issuer, Key, Policies, Principal, Proof, Secret, Vault,
+    key, refusal, token,
 };
 use crate::error::{Error, Result};
 use crate::limits::{CREDENTIAL_BYTES_MAX, TOKEN_TTL_MAX, TOKEN_TTL_MIN};
@@ -73,6 +77,9 @@ struct Door {
     policies: ArcSwap<Policies>,
     vault: Vault,
     signer: Signer,
+    issuers: ArcSwap<Issuers>,
+    /// Told when a key set is wanted before its time.
+    keys_wanted: Notify,
     generation: AtomicU64,
 }
 
@@ -89,6 +96,8 @@ impl Access {
             policies: ArcSwap::from_pointee(policies),
             vault,
             signer: Signer::new(&token_secret),
+            issuers: ArcSwap::default(),
+            keys_wanted: Notify::new(),
             generation: AtomicU64::new(0),
         }))
     }
@@ -112,6 +121,48 @@ impl Access {
         door.policies.store(Arc::new(policies));
         door.changed();
         Ok(())
+    }
+
+    /// These issuers with their keys, read from the files that they name; of issuers with a URL that are
+    /// trusted now, the keys that came from there. Errors: a file cannot be used, or its key does not
+    /// fit the algorithms.
+    pub fn issuers(&self, issuers: Vec<Issuer>) -> Result<Issuers> {
+        match &self.0 {
+            Some(door) => Issuers::new(issuers, &door.issuers.load()),
+            None => Ok(Issuers::default()),
+        }
+    }
+
+    /// The JWTs of these issuers count from now on, and no others.
+    pub fn trust(&self, issuers: Issuers) {
+        let Some(door) = &self.0 else { return };
+        door.issuers.store(Arc::new(issuers));
+        door.changed();
+        door.keys_wanted.notify_one();
+    }
+
+    /// The issuers whose keys somebody has to ask for, at their URLs.
+    pub fn key_sources(&self) -> Vec<Arc<KeySource>> {
+        self.0.as_ref().map_or_else(Vec::new, |door| door.issuers.load().asked().cloned().collect())
+    }
+
+    /// Puts a key set that was asked for in place of the one before; how many keys it has. Errors: none
+    /// that can be used, and the one before stays.
+    pub fn put_keys(&self, source: &KeySource, text: &str) -> Result<usize> {
+        let (count, is_news) = source.put(text)?;
+        if let Some(door) = self.0.as_ref().filter(|_| is_news) {
+            door.changed();
+        }
+        Ok(count)
+    }
+
+    /// Returns when a key set is wanted before its time: an issuer is new, or its JWT names a key that
+    /// nobody has heard of.
+    pub async fn keys_wanted(&self) {
+        match &self.0 {
+            Some(door) => door.keys_wanted.notified().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Who makes a call at this time, unix nanoseconds. Errors: UNAUTHENTICATED.
@@ -170,7 +221,14 @@ impl Access {
         }
         let expires = now.saturating_add(u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX));
         let expires = minter.expires().map_or(expires, |end| end.min(expires));
-        door.signer.mint(minter, grants, id, expires)
+        let token = door.signer.mint(minter, grants, id, expires)?;
+        let bytes = token.credential.expose().len();
+        if bytes > CREDENTIAL_BYTES_MAX {
+            let description =
+                format!("make a token of {bytes} bytes; at most {CREDENTIAL_BYTES_MAX} are read: grant less");
+            return Err(Error::field("grants", description));
+        }
+        Ok(token)
     }
 
     /// Makes an API key of this name, for so long; without a time it does not expire. Errors: a name
@@ -221,12 +279,20 @@ impl Door {
         } else if credential.starts_with(token::PREFIX) {
             self.signer.verify(credential, now)?
         } else {
-            return Err(refusal::invalid(
-                "the credential is no API key, token or JWT that this server knows",
-            ));
+            self.prove_jwt(credential, now)?
         };
         self.check_proof(&identity)?;
         Ok(identity)
+    }
+
+    fn prove_jwt(&self, credential: &str, now: u64) -> Result<Identity> {
+        let (jwt, issuers) = (Unproved::parse(credential)?, self.issuers.load());
+        let issuer = issuers.of(&jwt)?;
+        issuer.verify(&jwt, now).inspect_err(|_| {
+            if issuer.source().want(jwt.header.kid.as_deref()) {
+                self.keys_wanted.notify_one();
+            }
+        })
     }
 
     /// Whether what an identity stands on was not withdrawn.
@@ -234,6 +300,9 @@ impl Door {
         match identity.proof() {
             Proof::Key(id) if self.vault.keys().get(*id).is_none() => {
                 Err(refusal::invalid("the API key behind this credential was deleted"))
+            }
+            Proof::Issuer(name) if !self.issuers.load().has(name) => {
+                Err(refusal::invalid("the issuer of the JWT behind this credential is not trusted any more"))
             }
             Proof::Unconditional | Proof::Key(_) | Proof::Issuer(_) => Ok(()),
         }
@@ -243,3 +312,6 @@ impl Door {
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
 }
+
+#[cfg(test)]
+mod tests;

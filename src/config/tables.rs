@@ -6,7 +6,7 @@
 
 use super::nearest::nearest;
 use super::value::Raw;
-use super::{Config, access, quotas};
+use super::{Config, access, issuers, quotas};
 use crate::error::Error;
 
 /// What stands in one table, in its order.
@@ -40,6 +40,12 @@ pub const TABLES: &[Table] = &[
         doc: access::ROLES_DOC,
         add: |config, entries, place| access::role(entries, place).map(|it| config.roles.push(it)),
         print: |config| config.roles.iter().map(access::print_role).collect(),
+    },
+    Table {
+        key: "issuers",
+        doc: issuers::DOC,
+        add: |config, entries, place| issuers::issuer(entries, place).map(|it| config.issuers.push(it)),
+        print: |config| config.issuers.iter().map(issuers::print).collect(),
     },
     Table {
         key: "quotas",

@@ -1,5 +1,5 @@
-//! What of the configuration can be changed in a running server: quotas, policies, roles, keys, and the files of
-//! TLS.
+//! What of the configuration can be changed in a running server: quotas, policies, roles, issuers, keys, and
+//! the files of TLS.
 //!
 //! Made by the server, applied by whoever reads a configuration again: `bugle serve` on SIGHUP.
 
@@ -40,7 +40,9 @@ impl Live {
     /// Follows this configuration from now on. Errors: what cannot be used, and then nothing changes.
     pub fn apply(&self, config: &Config) -> Result<()> {
         self.tls.as_ref().map_or(Ok(()), |tls| tls.reload())?;
+        let issuers = self.access.issuers(config.issuers.clone())?;
         self.access.replace(policies(config))?;
+        self.access.trust(issuers);
         self.quotas.replace(config.quotas.clone())
     }
 }
@@ -61,10 +63,11 @@ pub fn create_key_in(file: PathBuf, name: &str, ttl: Option<Duration>) -> Result
 fn access(config: &Config) -> Result<Access> {
     let auth = &config.auth;
     if !auth.enabled {
-        if !config.policies.is_empty() {
+        if !config.policies.is_empty() || !config.issuers.is_empty() {
             tracing::warn!(
                 policies = config.policies.len(),
-                "the policies mean nothing, because auth.enabled is false: everybody may do everything"
+                issuers = config.issuers.len(),
+                "policies and issuers mean nothing, because auth.enabled is false: everybody may do everything"
             );
         }
         return Ok(Access::open());
@@ -78,7 +81,9 @@ fn access(config: &Config) -> Result<Access> {
         None => Secret::random(SECRET_BYTES_MIN)?,
     };
     let vault = Vault::open(path(&auth.keys_file))?;
-    Ok(Access::new(Settings { policies: policies(config), vault, token_secret }))
+    let access = Access::new(Settings { policies: policies(config), vault, token_secret });
+    access.trust(access.issuers(config.issuers.clone())?);
+    Ok(access)
 }
 
 fn policies(config: &Config) -> Policies {

@@ -70,6 +70,7 @@ impl Reload {
             filter = self.logging.filter(),
             quotas = fresh.config.quotas.len(),
             policies = fresh.config.policies.len(),
+            issuers = fresh.config.issuers.len(),
             waiting = differing.len(),
             "read the configuration again"
         );

@@ -1,0 +1,198 @@
+//! JWTs of the issuers that the configuration names.
+//!
+//! The issuer is found by `iss`, which is believed only when the signature has been verified with its
+//! keys and with one of its algorithms. Then `iss`, `aud`, `exp` and the subject have to be there and
+//! right, and `nbf` where it is. What the header says of keys is not used, but for `kid`; a header
+//! that lists extensions that have to be understood (`crit`) is refused.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jsonwebtoken::{Algorithm, Header, TokenData, Validation, decode, decode_header};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::issuer::Issuer;
+use super::jwks::KeySource;
+use super::who::check_role;
+use super::{Identity, Kind, Principal, Proof, refusal, signature};
+use crate::error::{Error, Result};
+
+const NANOS: u64 = 1_000_000_000;
+
+/// What is known of a JWT before anything of it is believed.
+pub struct Unproved<'a> {
+    text: &'a str,
+    /// Its header.
+    pub header: Header,
+    /// Who it says has made it.
+    pub issuer: String,
+}
+
+impl<'a> Unproved<'a> {
+    /// Takes it apart. Errors: UNAUTHENTICATED; it is no JWT that could be verified.
+    pub fn parse(text: &'a str) -> Result<Unproved<'a>> {
+        #[derive(Deserialize)]
+        struct Claims {
+            iss: String,
+        }
+        let malformed =
+            || refusal::invalid("the credential is neither an API key nor a JWT that can be verified");
+        if text.bytes().filter(|byte| *byte == b'.').count() != 2 {
+            return Err(malformed());
+        }
+        let header = decode_header(text).map_err(|_| malformed())?;
+        if header.crit.is_some() {
+            return Err(invalid("its header lists extensions (crit), which are not known here"));
+        }
+        let claims: TokenData<Claims> = jsonwebtoken::dangerous::insecure_decode(text)
+            .map_err(|_| invalid("it does not name its issuer (iss)"))?;
+        Ok(Unproved { text, header, issuer: claims.claims.iss })
+    }
+
+    /// What it says, once its signature is verified with this key and the claims that the validation
+    /// names are right.
+    pub fn prove(
+        &self,
+        key: &jsonwebtoken::DecodingKey,
+        validation: &Validation,
+    ) -> Result<Map<String, Value>> {
+        let proved = decode::<Map<String, Value>>(self.text, key, validation);
+        proved.map(|proved| proved.claims).map_err(|error| invalid(signature::words(&error)))
+    }
+}
+
+/// A refusal of a JWT, and why.
+pub fn invalid(why: &str) -> Error {
+    refusal::invalid(format!("the JWT cannot be used: {why}"))
+}
+
+/// An issuer, ready to verify.
+#[derive(Debug)]
+pub struct Verifier {
+    name: Arc<str>,
+    source: Arc<KeySource>,
+    validations: HashMap<Algorithm, Validation>,
+    settings: Issuer,
+}
+
+impl Verifier {
+    /// This issuer. Where one of the sources is of the same issuer and URL, its keys are taken over.
+    /// Errors: its keys cannot be read, or do not fit.
+    pub fn new(settings: Issuer, sources: &[Arc<KeySource>]) -> Result<Verifier> {
+        signature::install();
+        let algorithms = settings.algorithms()?;
+        let source = settings.source(&algorithms)?;
+        let is_same = |old: &&Arc<KeySource>| {
+            source.url().is_some() && old.issuer() == source.issuer() && old.url() == source.url()
+        };
+        let source = sources.iter().find(is_same).cloned().unwrap_or_else(|| Arc::new(source));
+        let validations = algorithms.into_iter().map(|it| (it, validation(it, &settings))).collect();
+        Ok(Verifier { name: Arc::from(settings.name.as_str()), source, validations, settings })
+    }
+
+    /// What the configuration says of it.
+    pub fn settings(&self) -> &Issuer {
+        &self.settings
+    }
+
+    /// Its keys.
+    pub fn source(&self) -> &Arc<KeySource> {
+        &self.source
+    }
+
+    /// Who presents this JWT. Errors: UNAUTHENTICATED.
+    pub fn verify(&self, jwt: &Unproved<'_>, now: u64) -> Result<Identity> {
+        let algorithm = jwt.header.alg;
+        let Some(validation) = self.validations.get(&algorithm) else {
+            return Err(invalid("its algorithm is not one of its issuer"));
+        };
+        let keys = self.source.keys();
+        let mut outcome = Err(invalid("it was signed with a key that its issuer does not have"));
+        for candidate in keys.candidates(jwt.header.kid.as_deref(), algorithm) {
+            outcome = jwt.prove(&candidate.key, validation);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        self.identity(&outcome?, now)
+    }
+
+    fn identity(&self, claims: &Map<String, Value>, now: u64) -> Result<Identity> {
+        let settings = &self.settings;
+        // The library takes a list of issuers, and one of them would do.
+        if claims.get("iss").and_then(Value::as_str) != Some(&settings.issuer) {
+            return Err(invalid("it is of another issuer"));
+        }
+        let expires =
+            valid_until(claims, u64::try_from(settings.leeway.as_nanos()).unwrap_or(u64::MAX), now)?;
+        let subject = claims.get(&settings.subject_claim).and_then(Value::as_str);
+        let subject = subject.ok_or_else(|| invalid("it lacks the claim that names its subject"))?;
+        if subject.is_empty() {
+            return Err(invalid("its subject is empty"));
+        }
+        let principal = Principal::new(Kind::Jwt, &format!("{}/{subject}", self.name)).map_err(|_| {
+            invalid("its subject is too long, or has white space or characters that nobody sees")
+        })?;
+        let roles =
+            settings.roles_claim.as_deref().map_or_else(|| Arc::from([]), |claim| self.roles(claims, claim));
+        Ok(Identity::proved(principal, Some(expires), roles, Proof::Issuer(self.name.clone())))
+    }
+
+    /// The roles that it names: a list, or words with spaces between. Those that cannot be the name of
+    /// one are no role of any policy.
+    fn roles(&self, claims: &Map<String, Value>, claim: &str) -> Arc<[Arc<str>]> {
+        let nested = || {
+            claim.split('.').try_fold(None, |value: Option<&Value>, part| match value {
+                None => claims.get(part).map(Some),
+                Some(value) => value.get(part).map(Some),
+            })
+        };
+        let value = claims.get(claim).or_else(|| nested().flatten());
+        let names: Vec<&str> = match value {
+            Some(Value::String(words)) => words.split_ascii_whitespace().collect(),
+            Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        };
+        let full = names.into_iter().map(|name| format!("{}/{name}", self.name));
+        full.filter(|name| check_role("roles", name).is_ok()).map(Arc::from).collect()
+    }
+}
+
+/// Everything but the time, which is ours to say.
+fn validation(algorithm: Algorithm, issuer: &Issuer) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    validation.validate_exp = false;
+    validation.set_issuer(&[&issuer.issuer]);
+    validation.set_audience(&issuer.audiences);
+    let mut required = vec!["exp", "iss", "aud"];
+    if issuer.subject_claim == "sub" {
+        required.push("sub");
+    }
+    validation.set_required_spec_claims(&required);
+    validation
+}
+
+/// Until when these claims hold, unix nanoseconds, clocks that differ this much included. Errors: they
+/// do not hold at this time.
+pub fn valid_until(claims: &Map<String, Value>, leeway: u64, now: u64) -> Result<u64> {
+    let expires = claims.get("exp").and_then(nanos).ok_or_else(|| invalid("its exp is no time"))?;
+    let until = expires.saturating_add(leeway);
+    if until <= now {
+        return Err(refusal::expired("the JWT has expired; ask for a new one"));
+    }
+    match claims.get("nbf").filter(|it| !it.is_null()).map(nanos) {
+        Some(None) => Err(invalid("its nbf is no time")),
+        Some(Some(begin)) if begin > now.saturating_add(leeway) => Err(invalid("it is not valid yet (nbf)")),
+        _ => Ok(until),
+    }
+}
+
+/// A time in seconds, which may have a fraction.
+fn nanos(value: &Value) -> Option<u64> {
+    match value.as_u64() {
+        Some(seconds) => Some(seconds.saturating_mul(NANOS)),
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        None => value.as_f64().filter(|it| *it >= 0.0).map(|seconds| (seconds * NANOS as f64) as u64),
+    }
+}
