@@ -1,0 +1,112 @@
+//! Clients that mean well, beside those who do not: one publishes all the time, two subscribe, and what each
+//! message took is written down.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bugle::client::{Client, Event};
+
+/// Messages a second.
+const RATE: u64 = 400;
+
+/// The clients, until they are dropped.
+pub struct Healthy {
+    began: Instant,
+    delays: Arc<Mutex<Vec<(Duration, Duration)>>>,
+    problem: Arc<Mutex<Option<String>>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Healthy {
+    pub async fn start(address: SocketAddr) -> Healthy {
+        let healthy = Healthy {
+            began: Instant::now(),
+            delays: Arc::default(),
+            problem: Arc::default(),
+            stop: Arc::default(),
+        };
+        for _ in 0..2 {
+            let client = Client::connect(format!("http://{address}")).await.unwrap();
+            let subscription = client.subscribe("healthy").open().await.unwrap();
+            tokio::spawn(healthy.listen(subscription));
+        }
+        let client = Client::connect(format!("http://{address}")).await.unwrap();
+        tokio::spawn(healthy.publish(client));
+        healthy
+    }
+
+    fn publish(&self, client: Client) -> impl Future<Output = ()> + Send + 'static {
+        let (began, stop, problem) = (self.began, self.stop.clone(), self.problem.clone());
+        async move {
+            let mut tick = tokio::time::interval(Duration::from_micros(1_000_000 / RATE));
+            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+            let mut n: u64 = 0;
+            while !stop.load(Ordering::Relaxed) {
+                // When it was meant to be sent: a server that stalls cannot hide it.
+                let meant = tick.tick().await.into_std().duration_since(began);
+                let payload = [n.to_be_bytes(), (meant.as_nanos() as u64).to_be_bytes()].concat();
+                if let Err(error) = client.publish("healthy", payload).await {
+                    *problem.lock().unwrap() = Some(format!("a publish failed: {error}"));
+                }
+                n += 1;
+            }
+        }
+    }
+
+    fn listen(&self, mut subscription: bugle::client::Subscription) -> impl Future<Output = ()> + Send + 'static {
+        let (began, delays, problem) = (self.began, self.delays.clone(), self.problem.clone());
+        async move {
+            let mut next = 0;
+            while let Some(event) = subscription.next().await {
+                let told = match event {
+                    Ok(Event::Message(message)) => {
+                        let at = |place: usize| {
+                            let bytes = message.payload().get(place..place + 8).unwrap();
+                            u64::from_be_bytes(bytes.try_into().unwrap())
+                        };
+                        let (n, meant) = (at(0), Duration::from_nanos(at(8)));
+                        let now = began.elapsed();
+                        delays.lock().unwrap().push((now, now.saturating_sub(meant)));
+                        let is_next = n == next;
+                        next = n + 1;
+                        (!is_next).then(|| format!("message {n} came where {next} was to come"))
+                    }
+                    Ok(Event::Discontinuity { .. }) => Some("messages are missing".to_owned()),
+                    Ok(_) => None,
+                    Err(error) => Some(format!("a subscription ended: {error}")),
+                };
+                if told.is_some() {
+                    *problem.lock().unwrap() = told;
+                }
+            }
+        }
+    }
+
+    /// Now, as the delays know it.
+    pub fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// The 99th percentile of the delays of what came between these times, and how many there were.
+    pub fn p99(&self, from: Duration, to: Duration) -> (Duration, usize) {
+        let delays = self.delays.lock().unwrap();
+        let mut found: Vec<Duration> =
+            delays.iter().filter(|(at, _)| (from..to).contains(at)).map(|(_, delay)| *delay).collect();
+        found.sort();
+        let count = found.len();
+        (found.get(count.saturating_sub(1) * 99 / 100).copied().unwrap_or(Duration::MAX), count)
+    }
+
+    /// What went wrong since this was asked last.
+    pub fn problem(&self) -> Option<String> {
+        self.problem.lock().unwrap().take()
+    }
+}
+
+impl Drop for Healthy {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
