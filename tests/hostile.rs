@@ -75,7 +75,14 @@ async fn attacked(
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_some_do_others_hardly_notice_and_the_server_is_well_afterwards() {
     let chosen = std::env::var("BUGLE_HOSTILE").unwrap_or_default();
-    let options = ["--set", "memory_budget=64MiB", "--set", "limits.max_streams=10000", "--set", "limits.handshake_deadline=2s"];
+    let options = [
+        "--set",
+        "memory_budget=64MiB",
+        "--set",
+        "limits.max_streams=10000",
+        "--set",
+        "limits.handshake_deadline=2s",
+    ];
     let server = Server::start(&options, None);
     let healthy = Healthy::start(server.address).await;
     let mut wrong = Vec::new();

@@ -73,7 +73,9 @@ pub const CASES: &[Attack] = &[
     ("continuations without bytes", |to, until| {
         flood(to, until, &frame(HEADERS, 0, 1, &[]), |_| frame(CONTINUATION, 0, 1, &[]));
     }),
-    ("frames of unknown kinds", |to, until| flood(to, until, &[], |n| frame(64 + (n % 64) as u8, 0, 0, &[0; 64]))),
+    ("frames of unknown kinds", |to, until| {
+        flood(to, until, &[], |n| frame(64 + (n % 64) as u8, 0, 0, &[0; 64]))
+    }),
     ("goodbyes", |to, until| flood(to, until, &[], |_| frame(GOAWAY, 0, 0, &[0; 8]))),
     ("calls of nothing", |to, until| {
         flood(to, until, &[], |n| frame(HEADERS, END_HEADERS | END_STREAM, stream(n), &call("No/Such", &[])));
@@ -114,7 +116,8 @@ pub const CASES: &[Attack] = &[
     }),
     ("topics, a new one with each message", |to, until| {
         flood(to, until, &[], |n| {
-            let request = [field(2, format!("hostile-{}", n % 10_000).as_bytes()), field(3, &field(6, b"x"))].concat();
+            let request =
+                [field(2, format!("hostile-{}", n % 10_000).as_bytes()), field(3, &field(6, b"x"))].concat();
             let mut bytes = open(stream(n), "Bus/Publish");
             bytes.extend(frame(DATA, END_STREAM, stream(n), &message(&request)));
             bytes

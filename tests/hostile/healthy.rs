@@ -55,7 +55,10 @@ impl Healthy {
         }
     }
 
-    fn listen(&self, mut subscription: bugle::client::Subscription) -> impl Future<Output = ()> + Send + 'static {
+    fn listen(
+        &self,
+        mut subscription: bugle::client::Subscription,
+    ) -> impl Future<Output = ()> + Send + 'static {
         let (began, delays, problem) = (self.began, self.delays.clone(), self.problem.clone());
         async move {
             let mut next = 0;
@@ -69,9 +72,8 @@ impl Healthy {
                         let (n, meant) = (at(0), Duration::from_nanos(at(8)));
                         let now = began.elapsed();
                         delays.lock().unwrap().push((now, now.saturating_sub(meant)));
-                        let is_next = n == next;
-                        next = n + 1;
-                        (!is_next).then(|| format!("message {n} came where {next} was to come"))
+                        let expected = std::mem::replace(&mut next, n + 1);
+                        (n != expected).then(|| format!("message {n} came where {expected} was to come"))
                     }
                     Ok(Event::Discontinuity { .. }) => Some("messages are missing".to_owned()),
                     Ok(_) => None,

@@ -24,7 +24,9 @@ impl Server {
             }
             None => Command::new(program),
         };
-        command.args(["serve", "--listen", "127.0.0.1:0", "--metrics", "off", "--log-level", "error"]).args(options);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--metrics", "off", "--log-level", "error"])
+            .args(options);
         let ours = |name: &str| name.starts_with("BUGLE_") || name.starts_with("OTEL_");
         for (name, _) in std::env::vars().filter(|(name, _)| ours(name)) {
             command.env_remove(name);
@@ -47,7 +49,8 @@ impl Server {
     /// this many connections.
     pub async fn is_well(&self, connections: u64) -> Result<(), String> {
         let work = async {
-            let client = Client::connect(format!("http://{}", self.address)).await.map_err(|it| it.to_string())?;
+            let client =
+                Client::connect(format!("http://{}", self.address)).await.map_err(|it| it.to_string())?;
             let mut heard = client.subscribe("new").open().await.map_err(|it| it.to_string())?;
             client.publish("new", "x").await.map_err(|it| it.to_string())?;
             while !matches!(heard.next().await, Some(Ok(bugle::client::Event::Message(_)))) {}

@@ -54,7 +54,9 @@ pub const CASES: &[Attack] = &[
         shots(to, until, |_| only(&[(":scheme", "http"), ("content-type", "application/grpc")]));
     }),
     ("calls with two paths", |to, until| {
-        shots(to, until, |_| only(&[(":method", "POST"), (":path", "/a"), (":path", "/b"), (":scheme", "http")]));
+        shots(to, until, |_| {
+            only(&[(":method", "POST"), (":path", "/a"), (":path", "/b"), (":scheme", "http")])
+        });
     }),
     ("pseudo headers behind others", |to, until| {
         shots(to, until, |_| only(&[("a", "b"), (":method", "POST"), (":path", "/a"), (":scheme", "http")]));
@@ -114,7 +116,8 @@ pub const CASES: &[Attack] = &[
     }),
     ("a bomb of gzip", |to, until| {
         // The beginning of a stream of zeros: a kilobyte that would be a megabyte.
-        let mut bomb = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xed, 0xc1, 1, 1, 0, 0, 0, 0x80, 0x90, 0xfe, 0xaf, 0xee];
+        let mut bomb =
+            vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xed, 0xc1, 1, 1, 0, 0, 0, 0x80, 0x90, 0xfe, 0xaf, 0xee];
         bomb.resize(1024, 0);
         shots(to, until, move |_| {
             sent("Bus/Publish", &[("grpc-encoding", "gzip")], &prefixed(1, bomb.len() as u32, &bomb))
@@ -142,7 +145,9 @@ pub const CASES: &[Attack] = &[
         // Field 15 as a group that begins, and never ends.
         shots(to, until, |_| sent("Bus/Publish", &[], &message(&[0x7b; 50_000])));
     }),
-    ("numbers that do not end", |to, until| shots(to, until, |_| sent("Bus/Publish", &[], &message(&[0xff; 1000])))),
+    ("numbers that do not end", |to, until| {
+        shots(to, until, |_| sent("Bus/Publish", &[], &message(&[0xff; 1000])))
+    }),
     ("a thousand messages without anything", |to, until| {
         let body = message(&[field(2, b"hostile"), field(3, &[]).repeat(10_001)].concat());
         shots(to, until, move |_| sent("Bus/Publish", &[], &body));

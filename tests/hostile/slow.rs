@@ -12,12 +12,22 @@ type Attack = (&'static str, fn(SocketAddr, Instant));
 pub const CASES: &[Attack] = &[
     ("connections that say nothing", |to, until| hold(until, 200, || connect(to), |_, _| ())),
     ("prefaces that stop halfway", |to, until| {
-        hold(until, 200, || connect(to).and_then(|mut it| it.write_all(&PREFACE[..12]).map(|()| it)), |_, _| ());
+        hold(
+            until,
+            200,
+            || connect(to).and_then(|mut it| it.write_all(&PREFACE[..12]).map(|()| it)),
+            |_, _| (),
+        );
     }),
     ("prefaces that trickle", |to, until| {
-        hold(until, 200, || connect(to), |socket, round| {
-            let _ = socket.write_all(&PREFACE[round as usize % PREFACE.len()..][..1]);
-        });
+        hold(
+            until,
+            200,
+            || connect(to),
+            |socket, round| {
+                let _ = socket.write_all(&PREFACE[round as usize % PREFACE.len()..][..1]);
+            },
+        );
     }),
     ("connections that come and go", |to, until| {
         while Instant::now() < until {
@@ -57,21 +67,32 @@ pub const CASES: &[Attack] = &[
     ("headers that trickle", |to, until| {
         let fields = call("Bus/Subscribe", &[]);
         let whole = frame(HEADERS, END_HEADERS, 1, &fields);
-        hold(until, 100, || begin(to, &[]), |socket, round| {
-            if let Some(byte) = whole.get(round as usize) {
-                let _ = socket.write_all(&[*byte]);
-            }
-        });
+        hold(
+            until,
+            100,
+            || begin(to, &[]),
+            |socket, round| {
+                if let Some(byte) = whole.get(round as usize) {
+                    let _ = socket.write_all(&[*byte]);
+                }
+            },
+        );
     }),
     ("bodies that trickle", |to, until| {
         let first = [open(1, "Bus/Publish"), frame(DATA, 0, 1, &prefixed(0, 100_000, &[]))].concat();
-        hold(until, 300, || begin(to, &[]).and_then(|mut it| it.write_all(&first).map(|()| it)), |socket, _| {
-            let _ = socket.write_all(&frame(DATA, 0, 1, &[1]));
-        });
+        hold(
+            until,
+            300,
+            || begin(to, &[]).and_then(|mut it| it.write_all(&first).map(|()| it)),
+            |socket, _| {
+                let _ = socket.write_all(&frame(DATA, 0, 1, &[1]));
+            },
+        );
     }),
     ("bodies that are never finished", |to, until| {
         let part = frame(DATA, 0, 1, &vec![1; 16_000]);
-        let first = [open(1, "Bus/Publish"), frame(DATA, 0, 1, &prefixed(0, 1_000_000, &[])), part.repeat(3)].concat();
+        let first = [open(1, "Bus/Publish"), frame(DATA, 0, 1, &prefixed(0, 1_000_000, &[])), part.repeat(3)]
+            .concat();
         hold(until, 300, || begin(to, &[]).and_then(|mut it| it.write_all(&first).map(|()| it)), |_, _| ());
     }),
     ("a hundred thousand streams that are left half open", |to, until| {
@@ -101,16 +122,28 @@ pub const CASES: &[Attack] = &[
     }),
     ("subscribers whose windows are closed", |to, until| {
         let request = message(&[field(2, b"healthy"), field(3, &[0x10, 1])].concat());
-        let subscribe = |n: u32| [open(stream(n), "Bus/Subscribe"), frame(DATA, END_STREAM, stream(n), &request)].concat();
+        let subscribe = |n: u32| {
+            [open(stream(n), "Bus/Subscribe"), frame(DATA, END_STREAM, stream(n), &request)].concat()
+        };
         let bytes: Vec<u8> = (0..50).flat_map(subscribe).collect();
         let closed = [0, 4, 0, 0, 0, 0];
-        hold(until, 10, || begin(to, &closed).and_then(|mut it| it.write_all(&bytes).map(|()| it)), |_, _| ());
+        hold(
+            until,
+            10,
+            || begin(to, &closed).and_then(|mut it| it.write_all(&bytes).map(|()| it)),
+            |_, _| (),
+        );
     }),
     ("publishers that never read what they are answered", |to, until| {
         let request = message(&[field(2, b"hostile"), field(3, &field(6, b"x"))].concat());
         let first = open(1, "Bus/PublishStream");
-        hold(until, 20, || begin(to, &[0, 4, 0, 0, 0, 0]).and_then(|mut it| it.write_all(&first).map(|()| it)), |socket, _| {
-            let _ = socket.write_all(&frame(DATA, 0, 1, &request.repeat(50)));
-        });
+        hold(
+            until,
+            20,
+            || begin(to, &[0, 4, 0, 0, 0, 0]).and_then(|mut it| it.write_all(&first).map(|()| it)),
+            |socket, _| {
+                let _ = socket.write_all(&frame(DATA, 0, 1, &request.repeat(50)));
+            },
+        );
     }),
 ];
