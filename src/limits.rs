@@ -282,6 +282,11 @@ pub const TOKEN_TTL_MIN: Duration = Duration::from_secs(1);
 pub const TOKEN_TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Life of a disposable token when the request does not say.
 pub const TOKEN_TTL_DEFAULT: Duration = Duration::from_secs(60 * 60);
+/// Control frames of HTTP/2 a second that are read of one connection: pings, settings, priorities. A client that
+/// measures its bandwidth pings with every round trip while data comes; nobody needs more.
+pub const CONTROL_FRAMES_PER_SECOND: u32 = 1_000;
+/// So many are read at once: few, so that a new connection for each burst is no way around it.
+pub const CONTROL_FRAMES_BURST: u32 = 200;
 /// How often the files of TLS are looked at: soon enough for whoever renews them, seldom enough for a disk.
 pub const TLS_FILES_CHECKED_EVERY: Duration = Duration::from_secs(2);
 /// Longest id of a disposable token, bytes: it is part of a principal's name.

@@ -14,6 +14,7 @@ mod endpoint;
 mod key_sets;
 mod live;
 mod origin;
+mod pace;
 mod socket;
 mod throttle;
 mod tls;

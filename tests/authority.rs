@@ -118,6 +118,7 @@ impl Secure {
         Client::builder(format!("https://localhost:{}", self.server.address.port()))
             .ca_certificate(self.authority.pem.clone())
             .connect_timeout(Duration::from_secs(10))
+            .keepalive(Duration::from_secs(2), Duration::from_secs(2))
     }
 
     pub fn with(&self, pair: &Pair) -> ClientBuilder {

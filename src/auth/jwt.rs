@@ -2,7 +2,7 @@
 //!
 //! The issuer is found by `iss`, which is believed only when the signature has been verified with its
 //! keys and with one of its algorithms. Then `iss`, `aud`, `exp` and the subject have to be there and
-//! right, and `nbf` where it is. What the header says of keys is not used, but for `kid`; a header
+//! right, and `nbf` and `iat` where they are. What the header says of keys is not used, but for `kid`; a header
 //! that lists extensions that have to be understood (`crit`) is refused.
 
 use std::collections::HashMap;
@@ -44,6 +44,11 @@ impl<'a> Unproved<'a> {
         let header = decode_header(text).map_err(|_| malformed())?;
         if header.crit.is_some() {
             return Err(invalid("its header lists extensions (crit), which are not known here"));
+        }
+        // Issuers sign other things too, such as notices of a logout, with the same keys.
+        let typ = header.typ.as_deref().map(|typ| typ.strip_prefix("application/").unwrap_or(typ));
+        if typ.is_some_and(|typ| !["JWT", "at+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known))) {
+            return Err(invalid("its type (typ) is neither JWT nor at+jwt"));
         }
         let claims: TokenData<Claims> = jsonwebtoken::dangerous::insecure_decode(text)
             .map_err(|_| invalid("it does not name its issuer (iss)"))?;
@@ -180,6 +185,13 @@ pub fn valid_until(claims: &Map<String, Value>, leeway: u64, now: u64) -> Result
     let until = expires.saturating_add(leeway);
     if until <= now {
         return Err(refusal::expired("the JWT has expired; ask for a new one"));
+    }
+    match claims.get("iat").filter(|it| !it.is_null()).map(nanos) {
+        Some(None) => return Err(invalid("its iat is no time")),
+        Some(Some(made)) if made > now.saturating_add(leeway) => {
+            return Err(invalid("it was made in the future (iat)"));
+        }
+        _ => {}
     }
     match claims.get("nbf").filter(|it| !it.is_null()).map(nanos) {
         Some(None) => Err(invalid("its nbf is no time")),

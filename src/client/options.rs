@@ -160,9 +160,11 @@ impl ClientBuilder {
                 return Err(Error::field("server", advice));
             }
             Some("http") => endpoint,
-            Some("https") => endpoint.tls_config(self.tls.config()?).map_err(|error| {
-                Error::field("tls", format!("cannot be used: {}", status::root(&error))).because(error)
-            })?,
+            Some("https") => {
+                endpoint.tls_config(self.tls.config(self.connect_timeout)?).map_err(|error| {
+                    Error::field("tls", format!("cannot be used: {}", status::root(&error))).because(error)
+                })?
+            }
             _ => return Err(Error::field("server", wrong)),
         };
         Ok(endpoint

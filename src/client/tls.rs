@@ -4,6 +4,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
@@ -30,9 +31,9 @@ impl Tls {
         self.authorities.is_some() || self.identity.is_some() || self.domain.is_some()
     }
 
-    /// The same for the transport. Errors: what is no PEM.
-    pub fn config(&self) -> Result<ClientTlsConfig> {
-        let mut config = ClientTlsConfig::new();
+    /// The same for the transport, whose handshakes take so long at most. Errors: what is no PEM.
+    pub fn config(&self, patience: Duration) -> Result<ClientTlsConfig> {
+        let mut config = ClientTlsConfig::new().timeout(patience);
         config = match &self.authorities {
             Some(pem) => config.ca_certificate(Certificate::from_pem(certificates("ca_certificate", pem)?)),
             None => config.with_native_roots(),

@@ -22,6 +22,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout_at};
 
 use crate::api::{Api, Asked, Body, Peer, Reply};
 use crate::server::connections::Streams;
+use crate::server::pace::Paced;
 use crate::server::socket;
 use crate::server::tls::Tls;
 use crate::server::wire::Wire;
@@ -86,11 +87,11 @@ pub async fn serve(
         peer.has_proved(principal);
     }
     let service = Connected { api, peer: peer.clone(), gate: Arc::clone(&gate) };
-    let connection = greeting.http2.serve_connection(TokioIo::new(stream), service);
+    let connection = greeting.http2.serve_connection(TokioIo::new(Paced::new(stream)), service);
     drive(pin!(connection), &peer, &gate, deadline).await;
 }
 
-type Connection = http2::Connection<TokioIo<Wire>, Connected, Streams>;
+type Connection = http2::Connection<TokioIo<Paced<Wire>>, Connected, Streams>;
 
 async fn drive(mut connection: Pin<&mut Connection>, peer: &Peer, gate: &Gate, deadline: Instant) {
     // Boxed, so that it costs nothing once the first request is there.

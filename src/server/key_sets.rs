@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::future::join_all;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -35,6 +36,8 @@ pub struct KeySets {
 struct Asked {
     source: Arc<KeySource>,
     at: Instant,
+    /// Whether an answer came to that, or an error.
+    is_answered: bool,
     /// How often in a row without success.
     failures: u32,
 }
@@ -70,12 +73,18 @@ impl KeySets {
         let Some(http) = self.http() else { return };
         for source in &due {
             match self.asked.iter_mut().find(|it| Arc::ptr_eq(&it.source, source)) {
-                Some(asked) => asked.at = Instant::now(),
-                None => self.asked.push(Asked { source: source.clone(), at: Instant::now(), failures: 0 }),
+                Some(asked) => (asked.at, asked.is_answered) = (Instant::now(), false),
+                None => {
+                    let (source, at) = (source.clone(), Instant::now());
+                    self.asked.push(Asked { source, at, is_answered: false, failures: 0 });
+                }
             }
         }
-        let outcomes = join_all(due.iter().map(|source| get(&http, source))).await;
-        for (source, outcome) in due.iter().zip(outcomes) {
+        // Each is used as it comes: one issuer that hangs holds up no other.
+        let http = &http;
+        let mut answers: FuturesUnordered<_> =
+            due.iter().map(|source| async move { (source, get(http, source).await) }).collect();
+        while let Some((source, outcome)) = answers.next().await {
             let put = |text: String| self.access.put_keys(source, &text).map_err(|error| error.to_string());
             let outcome = outcome.and_then(put);
             if let Some(asked) = self.asked.iter_mut().find(|it| Arc::ptr_eq(&it.source, source)) {
@@ -110,6 +119,8 @@ impl Asked {
     /// How long to leave it alone.
     fn pause(&self) -> Duration {
         match self.failures {
+            // Whoever waited has given up.
+            0 if !self.is_answered => KEY_SET_INTERVAL_MIN,
             0 => KEY_SET_INTERVAL,
             failures => (KEY_SET_INTERVAL_MIN * 2u32.pow(failures.min(10) - 1)).min(KEY_SET_INTERVAL),
         }
@@ -117,6 +128,7 @@ impl Asked {
 
     fn note(&mut self, outcome: Result<usize, String>) {
         let issuer = self.source.issuer();
+        self.is_answered = true;
         match outcome {
             Ok(keys) => {
                 if self.failures > 0 {
