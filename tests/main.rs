@@ -19,6 +19,7 @@ mod feed;
 mod frames;
 mod garbage;
 mod generated;
+mod handshakes;
 mod health;
 mod issuers;
 mod listener;

@@ -146,6 +146,10 @@ async fn plan(args: &LoadArgs) -> Result<Plan> {
 /// The host and port of a server's URL, and their address.
 async fn resolve(url: &str) -> Result<(String, SocketAddr)> {
     let advice = "has to be http:// with a host and a port, such as http://127.0.0.1:7600";
+    if url.starts_with("https://") {
+        let told = "the load generator speaks no TLS: measure a server that speaks plaintext";
+        return Err(Error::field("server", told));
+    }
     let Some(authority) = url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/')) else {
         return Err(Error::field("server", advice));
     };

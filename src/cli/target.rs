@@ -8,6 +8,9 @@ use crate::client::{Client, ClientBuilder};
 use crate::error::{Error, Result};
 use crate::topic::Namespace;
 
+/// The heading of the options below in every help.
+const HEADING: &str = "TLS and identity";
+
 /// The server.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Server {
@@ -17,17 +20,16 @@ pub(super) struct Server {
 
     /// A file with what proves who you are: an API key, a token or a JWT; or BUGLE_CREDENTIAL in the
     /// environment
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = HEADING, value_name = "FILE")]
     pub(super) credential_file: Option<PathBuf>,
 
     /// A file with the certificate of the authority that the server's is of, where the system does not
     /// trust it (PEM)
-    #[arg(long, env = "BUGLE_CLIENT_CA", value_name = "FILE", hide_env_values = true)]
+    #[arg(long, help_heading = HEADING, env = "BUGLE_CLIENT_CA", value_name = "FILE", hide_env_values = true)]
     pub(super) tls_ca: Option<PathBuf>,
 
     /// A file with the certificate that proves who you are (PEM)
-    #[arg(
-        long,
+    #[arg(long, help_heading = HEADING,
         env = "BUGLE_CLIENT_CERT",
         value_name = "FILE",
         requires = "tls_key",
@@ -36,8 +38,7 @@ pub(super) struct Server {
     pub(super) tls_cert: Option<PathBuf>,
 
     /// A file with the private key of that certificate (PEM)
-    #[arg(
-        long,
+    #[arg(long, help_heading = HEADING,
         env = "BUGLE_CLIENT_KEY",
         value_name = "FILE",
         requires = "tls_cert",
@@ -46,7 +47,7 @@ pub(super) struct Server {
     pub(super) tls_key: Option<PathBuf>,
 
     /// The name that the server's certificate is for, where that is not the one of the URL
-    #[arg(long, env = "BUGLE_CLIENT_DOMAIN", value_name = "NAME")]
+    #[arg(long, help_heading = HEADING, env = "BUGLE_CLIENT_DOMAIN", value_name = "NAME")]
     pub(super) tls_domain: Option<String>,
 }
 
@@ -84,10 +85,25 @@ impl Server {
             None => std::env::var("BUGLE_CREDENTIAL").ok(),
         };
         let credential = credential.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        Ok(match credential {
-            Some(credential) => builder.credential(credential),
-            None => builder,
-        })
+        if let Some(credential) = credential {
+            builder = builder.credential(credential);
+        }
+        builder.check().map_err(|error| self.in_our_words(error))?;
+        Ok(builder)
+    }
+
+    /// The same error with the option and the file that the user gave for a field of the client.
+    fn in_our_words(&self, error: Error) -> Error {
+        let [violation] = error.violations() else { return error };
+        let (flag, path) = match violation.field.as_str() {
+            "ca_certificate" => ("--tls-ca", &self.tls_ca),
+            "identity.cert" => ("--tls-cert", &self.tls_cert),
+            "identity.key" => ("--tls-key", &self.tls_key),
+            "domain_name" => ("--tls-domain", &None),
+            _ => return error,
+        };
+        let file = path.as_deref().map(|path| format!("{} ", path.display())).unwrap_or_default();
+        Error::field(flag, format!("{file}{}", violation.description))
     }
 }
 

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use super::access::Access;
 use super::admin::Admin;
 use super::credential::{Authorized, Credential};
+use super::dialer::Dialer;
 use super::monitor::Monitor;
 use super::options::ClientBuilder;
 use super::publisher::PublisherBuilder;
@@ -31,7 +32,7 @@ pub struct Client {
 }
 
 struct Shared {
-    endpoint: Endpoint,
+    dialer: Dialer,
     uri: String,
     connect_timeout: Duration,
     response_bytes_max: usize,
@@ -58,7 +59,7 @@ impl Client {
     }
 
     pub(super) fn new(
-        endpoint: Endpoint,
+        dialer: Dialer,
         channel: Channel,
         uri: String,
         connect_timeout: Duration,
@@ -67,7 +68,7 @@ impl Client {
         credential: Credential,
     ) -> Self {
         let line = Mutex::new(Line { channel, generation: 0 });
-        let shared = Shared { endpoint, uri, connect_timeout, response_bytes_max, trace, credential, line };
+        let shared = Shared { dialer, uri, connect_timeout, response_bytes_max, trace, credential, line };
         Client { shared: Arc::new(shared), namespace: Arc::from(Namespace::DEFAULT) }
     }
 
@@ -166,7 +167,7 @@ impl Client {
     pub(super) fn renew(&self, generation: u64) {
         let mut line = self.line();
         if line.generation == generation {
-            line.channel = self.shared.endpoint.connect_lazy();
+            line.channel = self.shared.dialer.connect_lazy();
             line.generation += 1;
         }
     }
@@ -182,7 +183,7 @@ impl Client {
     }
 
     pub(super) fn error(&self, status: tonic::Status) -> Error {
-        status::to_error(status, self.uri())
+        status::to_error(status, self.shared.dialer.last_word(), self.uri())
     }
 
     /// How long a call may take to be opened.

@@ -7,6 +7,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::connection::Client;
 use super::credential::Credential;
+use super::dialer::Dialer;
 use super::status;
 use super::tls::Tls;
 use super::trace::{Trace, Tracing};
@@ -126,56 +127,61 @@ impl ClientBuilder {
         self
     }
 
+    /// Whether the options are good; nothing is connected. Errors: as [`ClientBuilder::connect`] has
+    /// them for an option.
+    pub fn check(&self) -> Result<()> {
+        self.tls.check(&self.address()?)
+    }
+
     /// Connects. Errors: INVALID_ARGUMENT for a URI that is none, UNAVAILABLE when no server
     /// answers.
     pub async fn connect(self) -> Result<Client> {
-        let endpoint = self.endpoint()?;
-        let channel = endpoint.connect().await.map_err(|error| status::transport(error, &self.uri))?;
-        self.client(endpoint, channel)
+        let (uri, dialer) = self.dialer()?;
+        let channel = dialer.connect().await.map_err(|error| status::transport(error, None, &self.uri))?;
+        self.client(&uri, dialer, channel)
     }
 
     /// A client that connects when it is first used, so that the server may start later.
     pub fn connect_lazy(self) -> Result<Client> {
-        let endpoint = self.endpoint()?;
-        let channel = endpoint.connect_lazy();
-        self.client(endpoint, channel)
+        let (uri, dialer) = self.dialer()?;
+        let channel = dialer.connect_lazy();
+        self.client(&uri, dialer, channel)
     }
 
-    fn client(self, endpoint: Endpoint, channel: Channel) -> Result<Client> {
+    fn client(self, uri: &http::Uri, dialer: Dialer, channel: Channel) -> Result<Client> {
         let credential = Credential::default();
         self.credential.as_deref().map_or(Ok(()), |text| credential.set(text))?;
-        let trace = Trace::new(&self.tracing, endpoint.uri());
+        let trace = Trace::new(&self.tracing, uri);
         let (patience, bytes_max) = (self.connect_timeout, self.response_bytes_max);
-        Ok(Client::new(endpoint, channel, self.uri, patience, bytes_max, trace, credential))
+        Ok(Client::new(dialer, channel, self.uri, patience, bytes_max, trace, credential))
     }
 
-    fn endpoint(&self) -> Result<Endpoint> {
-        let wrong = "has to be a URL such as http://127.0.0.1:7600";
+    fn dialer(&self) -> Result<(http::Uri, Dialer)> {
+        let uri = self.address()?;
+        let dialer = self.tls.dialer(&uri, self.connect_timeout, |endpoint| self.tuned(endpoint))?;
+        Ok((uri, dialer))
+    }
+
+    fn address(&self) -> Result<http::Uri> {
+        let wrong = "has to be a URL such as http://127.0.0.1:7600 or https://bus.example:7600";
         let uri: http::Uri =
             self.uri.parse().map_err(|error| Error::field("server", wrong).because(error))?;
-        let endpoint = Endpoint::from(uri.clone());
-        let endpoint = match uri.scheme_str() {
-            Some("http") if self.tls.is_given() => {
-                let advice = "begins with http://, and certificates are for https://";
-                return Err(Error::field("server", advice));
-            }
-            Some("http") => endpoint,
-            Some("https") => {
-                endpoint.tls_config(self.tls.config(self.connect_timeout)?).map_err(|error| {
-                    Error::field("tls", format!("cannot be used: {}", status::root(&error))).because(error)
-                })?
-            }
-            _ => return Err(Error::field("server", wrong)),
-        };
-        Ok(endpoint
-            .connect_timeout(self.connect_timeout)
+        let has_scheme = matches!(uri.scheme_str(), Some("http" | "https"));
+        if !has_scheme || uri.host().is_none() {
+            return Err(Error::field("server", wrong));
+        }
+        Ok(uri)
+    }
+
+    fn tuned(&self, endpoint: Endpoint) -> Endpoint {
+        endpoint
             .tcp_nodelay(true)
             .http2_keep_alive_interval(self.keepalive_interval)
             .keep_alive_timeout(self.keepalive_timeout)
             .keep_alive_while_idle(true)
             .initial_connection_window_size(self.connection_window_bytes)
             .initial_stream_window_size(self.stream_window_bytes)
-            .max_frame_size(FRAME_BYTES_MAX))
+            .max_frame_size(FRAME_BYTES_MAX)
     }
 }
 

@@ -4,9 +4,10 @@
 //! (tonic gives it a code of its own guessing) is always [`Code::Unavailable`], and says whether a
 //! server is there at all.
 
+use rustls::AlertDescription;
 use tonic_types::StatusExt;
 
-use super::tls;
+use super::handshake;
 use crate::error::{Code, Error};
 
 /// Reason of an error when no connection could be made: the server does not run, or it is draining.
@@ -16,17 +17,15 @@ pub const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
 /// Reason of an error when a message was never sent: it can be published again without a duplicate.
 pub const NOT_SENT: &str = "NOT_SENT";
 
-/// Reason of an error of TLS: one of the two sides does not trust the other, or does not speak it.
-pub const TLS: &str = "TLS";
-
 /// Key of the fact that says which server it was, in an error whose connection was made and then broke.
 pub const SERVER: &str = "server";
 
-/// The error for a status; `uri` names the server in what the caller reads.
-pub(super) fn to_error(status: tonic::Status, uri: &str) -> Error {
+/// The error for a status; `last_word` is what the server said over TLS when it ended the latest
+/// connection, `uri` names it in what the caller reads.
+pub(super) fn to_error(status: tonic::Status, last_word: Option<AlertDescription>, uri: &str) -> Error {
     // Only failures on this side have a source: a status off the wire has none.
     if std::error::Error::source(&status).is_some() {
-        return transport(status, uri);
+        return transport(status, last_word, uri);
     }
     let message = match status.message() {
         "" => format!("the server answered {:?} without a word", status.code()),
@@ -57,13 +56,18 @@ pub(super) fn from_wire(status: tonic_types::Status, uri: &str) -> Error {
     let details = prost::Message::encode_to_vec(&status);
     let status =
         tonic::Status::with_details(tonic::Code::from_i32(status.code), status.message, details.into());
-    to_error(status, uri)
+    to_error(status, None, uri)
 }
 
 /// The error for a failure of the connection.
-pub(super) fn transport(source: impl std::error::Error + Send + Sync + 'static, uri: &str) -> Error {
-    if let Some(message) = tls::told(chain(&source), uri) {
-        return Error::new(Code::FailedPrecondition, message).reason(TLS).because(source);
+pub(super) fn transport(
+    source: impl std::error::Error + Send + Sync + 'static,
+    last_word: Option<AlertDescription>,
+    uri: &str,
+) -> Error {
+    let causes: Vec<_> = chain(&source).collect();
+    if let Some(error) = handshake::failure(&causes, last_word, uri) {
+        return error.with(SERVER, uri).because(source);
     }
     if never_connected(&source) {
         // A server that drains has closed its listener, so the two look the same from here.
@@ -72,13 +76,7 @@ pub(super) fn transport(source: impl std::error::Error + Send + Sync + 'static, 
         );
         return Error::new(Code::Unavailable, message).reason(UNREACHABLE).because(source);
     }
-    let mut message = format!("the connection to {uri} failed: {}", root(&source));
-    // A server that misses one hangs up, and what it says of it may come too late to be read.
-    if uri.starts_with("https:") {
-        message.push_str(
-            "; where the server asks for a client certificate, give one (--tls-cert and --tls-key)",
-        );
-    }
+    let message = format!("the connection to {uri} failed: {}", root(&source));
     Error::new(Code::Unavailable, message).with(SERVER, uri).because(source)
 }
 
@@ -92,7 +90,7 @@ fn never_connected(error: &(dyn std::error::Error + 'static)) -> bool {
     chain(error).any(|error| error.is::<tonic::ConnectError>())
 }
 
-pub(super) fn root(error: &(dyn std::error::Error + 'static)) -> String {
+fn root(error: &(dyn std::error::Error + 'static)) -> String {
     chain(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
@@ -129,7 +127,7 @@ mod tests {
         details.add_quota_failure_violation("namespace:eu", "topics is 3");
         details.set_retry_info(Some(Duration::from_secs(2)));
         let status = tonic::Status::with_error_details(tonic::Code::InvalidArgument, "no", details);
-        let error = to_error(status, "http://x");
+        let error = to_error(status, None, "http://x");
         assert_eq!(error.code(), Code::InvalidArgument);
         assert_eq!(error.message(), "no");
         assert_eq!(error.violations()[0].field, "messages[3].id");
@@ -151,7 +149,7 @@ mod tests {
     #[test]
     fn a_broken_connection_is_unavailable_whatever_the_transport_called_it() {
         let status = tonic::Status::from_error(std::io::Error::other("reset").into());
-        let error = to_error(status, "http://x");
+        let error = to_error(status, None, "http://x");
         assert_eq!(error.code(), Code::Unavailable);
         assert_eq!(error.message(), "the connection to http://x failed: reset");
         assert_eq!(error.metadata().get(SERVER).map(String::as_str), Some("http://x"));

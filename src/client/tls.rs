@@ -1,145 +1,253 @@
-//! TLS of the client: whom it trusts, what it shows of itself, and what went wrong, in words that say what
-//! to change.
+//! What the client trusts and shows over TLS, checked before anything is connected.
+//!
+//! A certificate that cannot be read is not passed over, and a key has to be that of its certificate:
+//! everything is read before, and each error names the option. [`ClientBuilder`] owns it.
+//!
+//! [`ClientBuilder`]: super::ClientBuilder
 
-use std::error::Error as StdError;
-use std::fmt;
-use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::{AlertDescription, CertificateError, Error as TlsError};
-use tonic::transport::{Certificate, ClientTlsConfig, Identity};
+use http::Uri;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
+use tonic::transport::Endpoint;
 
-use crate::error::{Error, Result};
+use super::dialer::Dialer;
+use crate::error::{Code, Error, Result};
 
-/// What every certificate in PEM begins with.
-const BEGINNING: &[u8] = b"-----BEGIN CERTIFICATE-----";
+/// The option of whom to trust.
+pub(super) const CA: &str = "ca_certificate";
+/// The option of the certificate to show.
+pub(super) const CERT: &str = "identity.cert";
+/// The option of its key.
+pub(super) const KEY: &str = "identity.key";
+/// The option of the name that is expected of the server.
+pub(super) const DOMAIN: &str = "domain_name";
 
-/// What a client was told about TLS. Without anything the authorities that the system trusts are trusted.
+/// The port of https:// where a URL has none.
+const PORT: u16 = 443;
+
+/// The options of TLS. It has a key in it, so it is never shown.
 #[derive(Clone, Default)]
-pub struct Tls {
-    /// Authorities that are trusted instead of the system's, PEM.
+pub(super) struct Tls {
+    /// The authorities to trust, in PEM; the system's where there are none.
     pub authorities: Option<Vec<u8>>,
-    /// The certificate that is shown, and its private key, PEM.
+    /// The certificate to show and its key, in PEM.
     pub identity: Option<(Vec<u8>, Vec<u8>)>,
-    /// The name that the server's certificate has to be for, where that is not the one of the URL.
+    /// The name that is expected in the server's certificate, if it is not the URL's host.
     pub domain: Option<String>,
 }
 
 impl Tls {
-    /// Whether anything was said.
-    pub fn is_given(&self) -> bool {
-        self.authorities.is_some() || self.identity.is_some() || self.domain.is_some()
-    }
-
-    /// The same for the transport, whose handshakes take so long at most. Errors: what is no PEM.
-    pub fn config(&self, patience: Duration) -> Result<ClientTlsConfig> {
-        let mut config = ClientTlsConfig::new().timeout(patience);
-        config = match &self.authorities {
-            Some(pem) => config.ca_certificate(Certificate::from_pem(certificates("ca_certificate", pem)?)),
-            None => config.with_native_roots(),
-        };
-        if let Some((certificate, key)) = &self.identity {
-            certificates("identity", certificate)?;
-            if !key.windows(11).any(|part| part == b"PRIVATE KEY") {
-                return Err(Error::field("identity", "has no private key in PEM"));
+    /// Whether the options are good, for a server at this URL.
+    pub fn check(&self, uri: &Uri) -> Result<()> {
+        if uri.scheme_str() == Some("http") {
+            return match self.given() {
+                None => Ok(()),
+                Some(option) => {
+                    let told = format!(
+                        "http:// speaks plaintext, and {option} is for TLS: use https://, or leave it out"
+                    );
+                    Err(Error::field("server", told))
+                }
+            };
+        }
+        if let Some(pem) = self.authorities.as_deref() {
+            authorities(pem)?;
+        }
+        if let Some((cert, key)) = &self.identity {
+            identity(cert, key)?;
+        }
+        match &self.domain {
+            Some(name) if ServerName::try_from(name.as_str()).is_err() => {
+                Err(Error::field(DOMAIN, "has to be a host name or an IP address, such as bus.example"))
             }
-            config = config.identity(Identity::from_pem(certificate, key));
+            _ => Ok(()),
         }
-        Ok(match &self.domain {
-            Some(name) => config.domain_name(name),
-            None => config,
-        })
+    }
+
+    /// Connects to the server at this URL, with these options of the endpoint.
+    pub fn dialer(
+        &self,
+        uri: &Uri,
+        patience: Duration,
+        options: impl Fn(Endpoint) -> Endpoint,
+    ) -> Result<Dialer> {
+        self.check(uri)?;
+        if uri.scheme_str() != Some("https") {
+            return Ok(Dialer::plain(options(Endpoint::from(uri.clone())), patience));
+        }
+        let host = uri.host().unwrap_or_default();
+        let name = self.domain.as_deref().unwrap_or(host.trim_start_matches('[').trim_end_matches(']'));
+        let wrong = |_| Error::field("server", format!("{host} is no name that a certificate can be for"));
+        let name = ServerName::try_from(name.to_owned()).map_err(wrong)?;
+        let address = format!("http://{host}:{}", uri.port_u16().unwrap_or(PORT));
+        let address =
+            address.parse::<Uri>().map_err(|error| Error::field("server", "is no URL").because(error))?;
+        let endpoint = options(Endpoint::from(address).origin(uri.clone()));
+        Ok(Dialer::tls(endpoint, self.config()?, name, patience))
+    }
+
+    fn config(&self) -> Result<ClientConfig> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let builder = builder.map_err(unusable)?.with_root_certificates(match self.authorities.as_deref() {
+            Some(pem) => authorities(pem)?,
+            None => system()?,
+        });
+        match &self.identity {
+            Some((cert, key)) => {
+                let (chain, key) = identity(cert, key)?;
+                builder.with_client_auth_cert(chain, key).map_err(unusable)
+            }
+            None => Ok(builder.with_no_client_auth()),
+        }
+    }
+
+    /// An option of TLS that was given.
+    fn given(&self) -> Option<&'static str> {
+        let options = [
+            (self.authorities.is_some(), "ca_certificate (--tls-ca)"),
+            (self.identity.is_some(), "identity (--tls-cert)"),
+            (self.domain.is_some(), "domain_name (--tls-domain)"),
+        ];
+        options.into_iter().find(|(is_given, _)| *is_given).map(|(_, option)| option)
     }
 }
 
-impl fmt::Debug for Tls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shows = if self.identity.is_some() { "[secret]" } else { "none" };
-        f.debug_struct("Tls").field("identity", &shows).field("domain", &self.domain).finish_non_exhaustive()
+fn unusable(error: rustls::Error) -> Error {
+    Error::new(Code::Internal, format!("TLS cannot be used: {error}"))
+}
+
+/// What the system trusts. Of what it has, some may be unreadable to us.
+fn system() -> Result<RootCertStore> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        let why = found.errors.first().map(|error| format!(" ({error})")).unwrap_or_default();
+        let told = format!("has to be given: there is no certificate that this system trusts{why}");
+        return Err(Error::field(CA, told));
+    }
+    Ok(roots)
+}
+
+fn authorities(pem: &[u8]) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(CA, pem)? {
+        roots.add(authority).map_err(|error| {
+            Error::field(CA, format!("holds a certificate that cannot be used: {error}")).because(error)
+        })?;
+    }
+    Ok(roots)
+}
+
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn identity(cert: &[u8], key: &[u8]) -> Result<Identity> {
+    let chain = certificates(CERT, cert)?;
+    // The cause may quote lines of the file, and the file holds a key: it is not kept.
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| {
+        let told = "holds no private key in PEM that is not encrypted (-----BEGIN PRIVATE KEY-----)";
+        Error::field(KEY, told)
+    })?;
+    let provider = rustls::crypto::ring::default_provider();
+    match CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider) {
+        Ok(_) => Ok((chain, key)),
+        Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            Err(Error::field(KEY, "is not the key of the certificate: give both of one pair"))
+        }
+        Err(rustls::Error::InvalidCertificate(error)) => {
+            Err(Error::field(CERT, format!("holds a certificate that cannot be used: {error}")))
+        }
+        Err(_) => {
+            Err(Error::field(KEY, "holds a key that cannot be used: it has to be ECDSA, Ed25519 or RSA"))
+        }
     }
 }
 
-fn certificates<'a>(field: &str, pem: &'a [u8]) -> Result<&'a [u8]> {
-    match pem.windows(BEGINNING.len()).any(|part| part == BEGINNING) {
-        true => Ok(pem),
-        false => Err(Error::field(field, "has no certificate in PEM")),
+fn certificates(option: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(Error::field(option, "holds no certificate in PEM (-----BEGIN CERTIFICATE-----)")),
+        // Its cause may quote what was given, which may be a key by mistake.
+        Err(_) => Err(Error::field(option, "is no PEM, or is cut off: give the whole file")),
     }
 }
 
-/// What is wrong, if this error is one of TLS; `uri` names the server.
-pub fn told<'a>(chain: impl Iterator<Item = &'a (dyn StdError + 'static)>, uri: &str) -> Option<String> {
-    let mut alert = None;
-    for error in chain {
-        if let Some(error) = tls_error(error) {
-            return Some(of_tls(error, uri));
-        }
-        // HTTP/2 has made a text of it.
-        if let Some((_, name)) = error.to_string().rsplit_once("received fatal alert: ") {
-            alert = Some(name.trim_end_matches(|c: char| !c.is_alphanumeric()).to_owned());
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, KeyPair};
+
+    /// A certificate and its key.
+    fn pair() -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let cert = CertificateParams::new(vec!["x".to_owned()]).unwrap().self_signed(&key).unwrap();
+        (cert.pem(), key.serialize_pem())
+    }
+
+    fn refused(tls: Tls) -> Error {
+        tls.check(&Uri::from_static("https://x")).unwrap_err()
+    }
+
+    fn shows(cert: &str, key: &str) -> Tls {
+        let identity = Some((cert.as_bytes().into(), key.as_bytes().into()));
+        Tls { identity, ..Tls::default() }
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_told_and_not_passed_over() {
+        let (cert, key) = pair();
+        let trusts = |pem: &str| Tls { authorities: Some(pem.as_bytes().into()), ..Tls::default() };
+        assert!(trusts(&cert).check(&Uri::from_static("https://x")).is_ok());
+        let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let cut = &cert[..cert.len() / 2];
+        for (pem, expected) in [
+            ("", "no certificate"),
+            (key.as_str(), "no certificate"),
+            (damaged, "cannot be used"),
+            (cut, "cut off"),
+        ] {
+            let error = refused(trusts(pem));
+            assert_eq!(error.violations()[0].field, CA);
+            assert!(error.message().contains(expected), "{error}");
         }
     }
-    alert.map(|name| of_alert(&name, uri))
-}
 
-fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a TlsError> {
-    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    inner.and_then(|inner| inner.downcast_ref()).or_else(|| error.downcast_ref())
-}
-
-fn of_tls(error: &TlsError, uri: &str) -> String {
-    use CertificateError::{
-        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
-        UnknownIssuer,
-    };
-    match error {
-        TlsError::InvalidCertificate(UnknownIssuer) => format!(
-            "the certificate of {uri} is of an authority that is not trusted here; name the authority's certificate \
-             (--tls-ca)"
-        ),
-        TlsError::InvalidCertificate(Expired | ExpiredContext { .. }) => {
-            format!("the certificate of {uri} has expired; whoever runs the server has to renew it")
+    #[test]
+    fn a_key_has_to_be_there_and_of_its_certificate_and_is_never_shown() {
+        let ((cert, key), (_, other)) = (pair(), pair());
+        assert!(shows(&cert, &key).check(&Uri::from_static("https://x")).is_ok());
+        for (cert, key, field, expected) in [
+            ("", key.as_str(), CERT, "no certificate"),
+            (&cert, "", KEY, "no private key"),
+            (&cert, &cert, KEY, "no private key"),
+            (&cert, &other, KEY, "both of one pair"),
+            (&cert, &key[..key.len() / 2], KEY, "no private key"),
+        ] {
+            let error = refused(shows(cert, key));
+            assert_eq!(error.violations()[0].field, field, "{error}");
+            assert!(error.message().contains(expected), "{error}");
+            let secret = key.lines().nth(1).unwrap_or("none");
+            assert!(!format!("{error:?}").contains(secret), "{error:?}");
         }
-        TlsError::InvalidCertificate(NotValidYet | NotValidYetContext { .. }) => {
-            format!("the certificate of {uri} is not valid yet; check the clocks of both machines")
-        }
-        TlsError::InvalidCertificate(NotValidForName) => {
-            format!("the certificate of {uri} is for another name; use that, or say it (--tls-domain)")
-        }
-        TlsError::InvalidCertificate(NotValidForNameContext { presented, .. }) => format!(
-            "the certificate of {uri} is for another name: {}; use that, or say it (--tls-domain)",
-            presented.join(", ")
-        ),
-        TlsError::InvalidMessage(_) => format!("{uri} does not speak TLS; use http://"),
-        TlsError::AlertReceived(alert) => of_alert(&alert_name(*alert), uri),
-        other => format!("TLS with {uri} failed: {other}"),
     }
-}
 
-fn alert_name(alert: AlertDescription) -> String {
-    format!("{alert:?}")
-}
-
-/// What the server has told by an alert of this name.
-fn of_alert(name: &str, uri: &str) -> String {
-    match name {
-        "CertificateRequired" => {
-            format!("{uri} wants a client certificate; give one (--tls-cert and --tls-key)")
+    #[test]
+    fn plaintext_takes_no_option_of_tls() {
+        let (cert, key) = pair();
+        let named = Tls { domain: Some("x".to_owned()), ..Tls::default() };
+        for (tls, option) in [(shows(&cert, &key), "--tls-cert"), (named, "--tls-domain")] {
+            let error = tls.check(&Uri::from_static("http://x")).unwrap_err();
+            assert!(error.message().contains(option) && error.message().contains("https://"), "{error}");
         }
-        "UnknownCA"
-        | "BadCertificate"
-        | "CertificateExpired"
-        | "CertificateRevoked"
-        | "CertificateUnknown"
-        | "UnsupportedCertificate"
-        | "AccessDenied"
-        | "DecryptError" => {
-            format!(
-                "{uri} refused the client certificate: {name}; give one that its authority has signed and that is valid"
-            )
-        }
-        "NoApplicationProtocol" => {
-            format!("{uri} speaks TLS, but not HTTP/2 over it; it is some other server")
-        }
-        _ => format!("TLS with {uri} failed: the server said {name}"),
+        assert!(Tls::default().check(&Uri::from_static("http://x")).is_ok());
+        let error = refused(Tls { domain: Some("no name".to_owned()), ..Tls::default() });
+        assert_eq!(error.violations()[0].field, DOMAIN);
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, Sleep};
 use super::queue::{Ended, First, Queue, Take};
 use crate::client::backoff::Backoff;
 use crate::client::connection::Client;
+use crate::client::handshake::CERTIFICATE_REFUSED;
 use crate::client::status::{self, NOT_SENT, OUTCOME_UNKNOWN};
 use crate::error::{Code, Error, Result};
 use crate::proto::v1 as wire;
@@ -182,7 +183,11 @@ fn lose(shared: &Shared, cause: &Error, send_timeout: Duration) {
     let unknown = format!(
         "{cause}; the message was sent and may have been stored: publish it again only if a duplicate does no harm"
     );
-    let unknown = Error::new(cause.code(), unknown).reason(OUTCOME_UNKNOWN).because(cause.clone());
+    let unknown = match cause.reason_code() {
+        // Who was not let in has sent nothing that was read.
+        Some(CERTIFICATE_REFUSED) => cause.clone(),
+        _ => Error::new(cause.code(), unknown).reason(OUTCOME_UNKNOWN).because(cause.clone()),
+    };
     state.queue.fail_in_flight(&unknown);
     let now = Instant::now();
     match cause.code() {
