@@ -287,8 +287,9 @@ pub const TOKEN_TTL_DEFAULT: Duration = Duration::from_secs(60 * 60);
 pub const CONTROL_FRAMES_PER_SECOND: u32 = 1_000;
 /// So many are read at once: few, so that a new connection for each burst is no way around it.
 pub const CONTROL_FRAMES_BURST: u32 = 200;
-/// How often the files of TLS are looked at: soon enough for whoever renews them, seldom enough for a disk.
-pub const TLS_FILES_CHECKED_EVERY: Duration = Duration::from_secs(2);
+/// How often the files of TLS are looked at: soon enough for whoever renews them, seldom enough for a disk. They
+/// are used when two looks have seen the same.
+pub const TLS_FILES_CHECKED_EVERY: Duration = Duration::from_secs(1);
 /// Longest id of a disposable token, bytes: it is part of a principal's name.
 pub const TOKEN_ID_BYTES_MAX: usize = 64;
 /// Most grants of one disposable token: they travel with every call.

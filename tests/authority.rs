@@ -85,6 +85,8 @@ impl Authority {
 /// A server with TLS, whose files can be changed.
 pub struct Secure {
     pub server: Running,
+    /// What it runs with.
+    pub config: Config,
     pub folder: TempDir,
     pub authority: Authority,
 }
@@ -100,8 +102,8 @@ impl Secure {
         config.tls.cert = first.path("server.pem");
         config.tls.key = first.path("server.key");
         change(&mut config, &first);
-        let server = Running::start(config).await;
-        Secure { server, folder, authority }
+        let server = Running::start(config.clone()).await;
+        Secure { server, config, folder, authority }
     }
 
     /// One that asks for certificates of its authority.

@@ -34,6 +34,7 @@ mod publishing;
 mod quotas;
 mod reflection;
 mod refusals;
+mod renewal;
 mod retention;
 mod silence;
 mod slow;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bugle::broker::Broker;
 use bugle::config::Config;
 use bugle::error::Result;
-use bugle::server::{Drained, Server};
+use bugle::server::{Drained, Live, Server};
 use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -40,6 +40,8 @@ pub struct Running {
     /// Where its metrics are, if they are served.
     pub metrics: Option<SocketAddr>,
     pub broker: Arc<Broker>,
+    /// What of it can be changed.
+    pub live: Live,
     stop: Option<oneshot::Sender<()>>,
     task: Option<JoinHandle<Result<Drained>>>,
 }
@@ -48,11 +50,12 @@ impl Running {
     pub async fn start(config: Config) -> Self {
         let server = Server::bind(config).await.unwrap();
         let (address, metrics, broker) = (server.local_addr(), server.metrics_addr(), server.broker());
+        let live = server.live();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.run(async {
             let _ = stopped.await;
         }));
-        Running { address, metrics, broker, stop: Some(stop), task: Some(task) }
+        Running { address, metrics, broker, live, stop: Some(stop), task: Some(task) }
     }
 
     /// A gRPC channel on a connection of its own.

@@ -20,7 +20,7 @@ use crate::authority::{Authority, Files, Pair, Secure};
 use crate::support::{config, soon};
 
 /// A publish over a connection of its own.
-async fn publish(builder: ClientBuilder) -> Result<(), Error> {
+pub async fn publish(builder: ClientBuilder) -> Result<(), Error> {
     let client = soon(builder.connect()).await?;
     soon(client.publish("t", "x")).await.map(|_| ())
 }
@@ -112,6 +112,25 @@ async fn a_client_certificate_has_to_be_one_of_the_authority_and_valid() {
         (
             "with a name that no principal can have",
             own.client(|params| params.subject_alt_names = vec![SanType::URI("a b".try_into().unwrap())]),
+        ),
+        (
+            "with a DNS name that is written like a URI",
+            own.client(|params| {
+                params.subject_alt_names =
+                    vec![SanType::DnsName("spiffe://test/billing".try_into().unwrap())];
+            }),
+        ),
+        (
+            "with a mail address that is written like a DNS name",
+            own.client(|params| {
+                params.subject_alt_names = vec![SanType::Rfc822Name("billing.example".try_into().unwrap())];
+            }),
+        ),
+        (
+            "for any host of a domain",
+            own.client(|params| {
+                params.subject_alt_names = vec![SanType::DnsName("*.example".try_into().unwrap())];
+            }),
         ),
         ("with the key of another", Pair { key: own.client(|_| ()).key, ..own.client(|_| ()) }),
     ] {
@@ -218,7 +237,7 @@ async fn certificates_change_under_load_without_a_failed_call() {
 }
 
 /// Waits until new connections are shown this certificate.
-async fn shows(secure: &Secure, client: &Pair, expected: &Pair) {
+pub async fn shows(secure: &Secure, client: &Pair, expected: &Pair) {
     let expected = CertificateDer::from_pem_slice(expected.certificate.as_bytes()).unwrap();
     loop {
         let (stream, _) = shake(secure, Some(client), &[b"h2"]).await.unwrap();
@@ -233,7 +252,12 @@ async fn shows(secure: &Secure, client: &Pair, expected: &Pair) {
 type Shaken = (tokio_rustls::client::TlsStream<TcpStream>, Vec<u8>);
 
 /// A handshake with these protocols; and what the server sends at once.
-async fn shake(secure: &Secure, client: Option<&Pair>, protocols: &[&[u8]]) -> std::io::Result<Shaken> {
+pub async fn shake(secure: &Secure, client: Option<&Pair>, protocols: &[&[u8]]) -> std::io::Result<Shaken> {
+    shake_as(secure, caller(secure, client, protocols)).await
+}
+
+/// Whoever begins a handshake with these protocols, and what it remembers of former ones.
+pub fn caller(secure: &Secure, client: Option<&Pair>, protocols: &[&[u8]]) -> Arc<rustls::ClientConfig> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(secure.authority.pem.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -248,8 +272,13 @@ async fn shake(secure: &Secure, client: Option<&Pair>, protocols: &[&[u8]]) -> s
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    Arc::new(config)
+}
+
+/// A handshake of this caller; and what the server sends at once.
+pub async fn shake_as(secure: &Secure, caller: Arc<rustls::ClientConfig>) -> std::io::Result<Shaken> {
     let stream = TcpStream::connect(secure.server.address).await?;
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let connector = tokio_rustls::TlsConnector::from(caller);
     let mut stream = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await?;
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await?;
     let mut first = vec![0; 9];

@@ -39,8 +39,8 @@ impl Live {
 
     /// Follows this configuration from now on. Errors: what cannot be used, and then nothing changes.
     pub fn apply(&self, config: &Config) -> Result<()> {
-        self.tls.as_ref().map_or(Ok(()), |tls| tls.reload())?;
         let issuers = self.access.issuers(config.issuers.clone())?;
+        self.tls.as_ref().map_or(Ok(()), |tls| tls.follow(&config.tls))?;
         self.access.replace(policies(config))?;
         self.access.trust(issuers);
         self.quotas.replace(config.quotas.clone())

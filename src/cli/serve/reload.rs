@@ -1,8 +1,9 @@
 //! SIGHUP: reading the configuration again while the server runs.
 //!
 //! From the same sources as at the start. What can be changed in a running server is changed, which
-//! is the filter of the log, the quotas, and who may do what; of every other option that says something
-//! else now, a line says that it waits for a restart. A configuration with a mistake changes nothing.
+//! is the filter of the log, the quotas, who may do what, and the files of TLS; of every other option that
+//! says something else now, a line says that it waits for a restart. A configuration with a mistake changes
+//! nothing.
 //!
 //! A terminal that goes away sends the same signal to what was started from it. Nobody would expect
 //! the server to outlive it then, so that one means the end.
@@ -17,8 +18,10 @@ use crate::error::Result;
 use crate::server::Live;
 use crate::telemetry::Logging;
 
-/// The option that is changed in a running server.
+/// An option that is changed in a running server, and where others begin that are where it speaks TLS before
+/// and afterwards.
 const LIVE: &str = "log.level";
+const LIVE_WITH_TLS: &str = "tls.";
 
 /// What a configuration that is read again is compared with, and applied to.
 pub struct Reload {
@@ -82,9 +85,11 @@ impl Reload {
 /// when the machine has other limits: nobody has asked for that.
 fn differing(running: &Loaded, fresh: &Loaded) -> Vec<&'static str> {
     let is_said = |key| [running, fresh].iter().any(|loaded| loaded.origin(key) != Origin::Default);
-    let differ = OPTIONS
-        .iter()
-        .filter(|option| option.key != LIVE && (option.get)(&running.config) != (option.get)(&fresh.config));
+    let has_tls = [running, fresh].iter().all(|loaded| !loaded.config.tls.cert.is_empty());
+    let is_live = |key: &str| key == LIVE || has_tls && key.starts_with(LIVE_WITH_TLS);
+    let differ = OPTIONS.iter().filter(|option| {
+        (option.get)(&running.config) != (option.get)(&fresh.config) && !is_live(option.key)
+    });
     differ.map(|option| option.key).filter(|key| is_said(key)).collect()
 }
 

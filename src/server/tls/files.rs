@@ -8,15 +8,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 
-use super::{ALPN, names};
+use super::ALPN;
+use super::named::Named;
+use super::names::{self, Description};
 use crate::config;
 use crate::error::{Code, Error, Result};
 
 /// Where they are.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Files {
     certificate: PathBuf,
     key: PathBuf,
@@ -39,8 +42,8 @@ pub struct Loaded {
     pub asks: &'static str,
     /// How many lists of revoked certificates there are.
     pub crls: usize,
-    /// Why clients will not trust it, where that is known.
-    pub doubt: Option<String>,
+    /// What works, and is hardly what was meant.
+    pub doubts: Vec<String>,
 }
 
 impl Files {
@@ -78,6 +81,7 @@ impl Files {
             None => Vec::new(),
         };
         let crls = revoked.len();
+        let revocations: Vec<_> = revoked.iter().map(names::next_update).collect();
         let verifier = match &self.client_ca {
             Some(path) => self.verifier(path, client_ca, revoked)?,
             None => WebPkiClientVerifier::no_client_auth(),
@@ -97,21 +101,54 @@ impl Files {
                 Error::new(Code::FailedPrecondition, message).reason("TLS_FILES")
             })?;
         config.alpn_protocols = vec![ALPN.to_vec()];
+        if self.client_ca.is_some() {
+            // A session that is resumed brings the certificate of its beginning along, unchecked: it may
+            // have expired since.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
         let asks = match (&self.client_ca, self.is_required) {
             (None, _) => "off",
             (Some(_), false) => "optional",
             (Some(_), true) => "required",
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-        let doubt = if now >= own.not_after_seconds {
-            Some(format!("{} has expired on {}", self.certificate.display(), own.not_after))
-        } else if now < own.not_before_seconds {
-            Some(format!("{} is not valid before {}", self.certificate.display(), own.not_before))
-        } else {
-            None
-        };
+        let doubts = self.doubts(&own, &revocations);
         let (subject, not_after, expires) = (own.names, own.not_after, own.not_after_seconds);
-        Ok(Loaded { config: Arc::new(config), subject, not_after, expires, asks, crls, doubt })
+        Ok(Loaded { config: Arc::new(config), subject, not_after, expires, asks, crls, doubts })
+    }
+
+    /// What is to be warned of; `revocations` says of each list when the next is due.
+    fn doubts(&self, own: &Description, revocations: &[Option<u64>]) -> Vec<String> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        let certificate = self.certificate.display();
+        let mut doubts = Vec::new();
+        if now >= own.not_after_seconds {
+            doubts.push(format!("{certificate} has expired on {}: clients do not trust it", own.not_after));
+        } else if now < own.not_before_seconds {
+            doubts.push(format!(
+                "{certificate} is not valid before {}: clients do not trust it",
+                own.not_before
+            ));
+        }
+        if others_can_read(&self.key) {
+            let key = self.key.display();
+            doubts
+                .push(format!("everybody on this machine can read the private key {key}: chmod o-rwx {key}"));
+        }
+        match (&self.client_ca, &self.crl) {
+            (Some(path), None) => doubts.push(format!(
+                "without tls.crl no certificate of {} can be revoked: each is good until it expires",
+                path.display()
+            )),
+            (Some(_), Some(path)) if revocations.iter().flatten().any(|due| *due < now) => {
+                doubts.push(format!(
+                    "a list of revoked certificates in {} is out of date: what was revoked since is let in",
+                    path.display()
+                ))
+            }
+            _ => {}
+        }
+        doubts
     }
 
     fn verifier(
@@ -132,7 +169,23 @@ impl Files {
             .only_check_end_entity_revocation()
             .allow_unknown_revocation_status();
         let builder = if self.is_required { builder } else { builder.allow_unauthenticated() };
-        builder.build().map_err(|error| unusable(self.crl.as_deref().unwrap_or(path), &error.to_string()))
+        let verifier = builder.build();
+        let verifier =
+            verifier.map_err(|error| unusable(self.crl.as_deref().unwrap_or(path), &error.to_string()))?;
+        Ok(Arc::new(Named::new(verifier)))
+    }
+}
+
+fn others_can_read(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o007 != 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        false
     }
 }
 
