@@ -193,14 +193,11 @@ impl Inner {
     /// Whether a call is looked at, and who makes it. Health is in any case: an orchestrator would end a
     /// server that is only busy.
     fn admit(&self, route: Route, request: &mut Request<Incoming>) -> Result<()> {
-        if request.uri().path() == health::CHECK {
-            return Ok(());
-        }
-        self.admission.stream()?;
+        let peer = request.extensions().get::<Peer>();
+        self.admission.stream(peer, request.uri().path() == health::CHECK)?;
         if !route.wants_to_know() {
             return Ok(());
         }
-        let peer = request.extensions().get::<Peer>();
         let identity = authenticate::identify(self.rights.access(), request)
             .inspect_err(|error| self.rights.unknown(peer.map(Peer::address), error))?;
         self.admission.connection(peer, identity.as_ref().map(Identity::payer))?;

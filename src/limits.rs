@@ -110,6 +110,11 @@ pub const IDLE_CLOSE_DEFAULT: Duration = Duration::from_secs(300);
 /// Requests of one PublishStream that may be in work at once; their bytes are bounded by the
 /// stream's flow-control window.
 pub const PUBLISH_PIPELINE_MAX: usize = 256;
+/// What a stream of publishes has to read and to write with until a message needs more, bytes: ten thousand that
+/// say nothing are a few megabytes.
+pub const PUBLISH_BUFFER_BYTES: usize = 256;
+/// So many bytes of responses are sent at once, as tonic would.
+pub const PUBLISH_YIELD_BYTES: usize = 32 * 1024;
 
 // ---- connections -------------------------------------------------------------------------------
 
@@ -143,6 +148,8 @@ pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 pub const ACCEPT_BACKOFF_MIN: Duration = Duration::from_millis(50);
 /// Longest wait after the process ran out of file descriptors.
 pub const ACCEPT_BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// Connections that are accepted before all others have their turn: each takes some ten microseconds to greet.
+pub const ACCEPTS_PER_TURN: u64 = 8;
 /// From the first signal to the end of the process, at most.
 pub const DRAIN_GRACE_DEFAULT: Duration = Duration::from_secs(10);
 
@@ -164,6 +171,11 @@ pub const QUOTA_REFUSALS_PER_SECOND: u64 = 100;
 /// Calls at once on all connections together, the default of `limits.max_streams`: each costs from 2
 /// to 8 kB beside the memory budget, so 2 GB at the most.
 pub const STREAMS_MAX: u64 = 250_000;
+/// Calls that a connection may have open on a server that is nearly full; further ones only where as many
+/// are left for others. A few connections with the most calls each would keep everybody else out.
+pub const STREAMS_EACH: u64 = 16;
+/// One in so many of `limits.max_streams` is for connections with few calls alone.
+pub const STREAMS_RESERVE: u64 = 4;
 /// Bytes of requests that have come in part, the default of `limits.max_publish_bytes_in_flight`: a
 /// thousand publishers halfway through a batch of 256 KiB. It has a cap of its own because the memory
 /// budget alone would let requests that are never finished push out the messages of everybody.
@@ -287,6 +299,30 @@ pub const TOKEN_TTL_DEFAULT: Duration = Duration::from_secs(60 * 60);
 pub const CONTROL_FRAMES_PER_SECOND: u32 = 1_000;
 /// So many are read at once: few, so that a new connection for each burst is no way around it.
 pub const CONTROL_FRAMES_BURST: u32 = 200;
+/// Frames of data that are read of a connection before the others of its thread have their turn: about
+/// a millisecond's work.
+pub const TURN_DATA_FRAMES: u32 = 2_048;
+/// Calls of one turn: each is a task, and whoever wants something waits behind those of all connections.
+pub const TURN_CALLS: u32 = 8;
+/// Other frames of one turn.
+pub const TURN_OTHER_FRAMES: u32 = 64;
+/// Bytes that are read at once of a connection that sends more calls than that: a call takes a hundred.
+pub const CROWDED_READ_BYTES: usize = 1024;
+/// Reads of one turn: less than the 128 that Tokio allows a task, so that it still may write.
+pub const TURN_READS: u32 = 64;
+/// Tasks that may wait for a thread before calls and connections are taken more slowly than they end, beside the
+/// 256 that each thread keeps in a queue of its own.
+pub const TASKS_WAITING_MAX: usize = 128;
+/// After so many tasks of its own a thread takes one of those that wait for any: what healthy clients want
+/// waits there too once a flood has filled the queues of threads, and Tokio's own choice is up to 61.
+pub const GLOBAL_QUEUE_INTERVAL: u32 = 8;
+/// Calls of a connection after which it is looked whether so many wait.
+pub const CALLS_PER_LOOK: u32 = 16;
+/// Until it is looked again.
+pub const BEHIND_WAIT: Duration = Duration::from_millis(1);
+/// Calls that are read of a connection whose answers wait for the other end to read, beside those that it
+/// makes room for by reading: each keeps some kilobytes until its answer is gone.
+pub const CALLS_BEHIND_MAX: u32 = 512;
 /// How often the files of TLS are looked at: soon enough for whoever renews them, seldom enough for a disk. They
 /// are used when two looks have seen the same.
 pub const TLS_FILES_CHECKED_EVERY: Duration = Duration::from_secs(1);

@@ -39,19 +39,19 @@ members = ["key:billing", "key:w*"]
 "#;
 
 /// A server with these policies, and the credential of its first key, which may do everything.
-struct Guarded {
-    process: Process,
-    address: SocketAddr,
-    folder: TempDir,
-    root: String,
+pub struct Guarded {
+    pub process: Process,
+    pub address: SocketAddr,
+    pub folder: TempDir,
+    pub root: String,
 }
 
 impl Guarded {
-    fn start() -> Guarded {
+    pub fn start() -> Guarded {
         Guarded::with("")
     }
 
-    fn with(more: &str) -> Guarded {
+    pub fn with(more: &str) -> Guarded {
         let folder = TempDir::new().unwrap();
         let root = create(&folder, "root");
         let guarded = |text: &str| text.replace("KEYS", folder.path().join("keys.json").to_str().unwrap());
@@ -61,16 +61,16 @@ impl Guarded {
         Guarded { process, address, folder, root }
     }
 
-    fn client(&self, credential: &str) -> Client {
+    pub fn client(&self, credential: &str) -> Client {
         Client::builder(format!("http://{}", self.address)).credential(credential).connect_lazy().unwrap()
     }
 
-    fn root(&self) -> Client {
+    pub fn root(&self) -> Client {
         self.client(&self.root)
     }
 
     /// The credential of a new key of this name.
-    async fn key(&self, name: &str) -> String {
+    pub async fn key(&self, name: &str) -> String {
         soon(self.root().access().create_key(name, None)).await.unwrap().1
     }
 

@@ -38,6 +38,30 @@ async fn calls_over_the_cap_of_all_connections_are_refused_and_health_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_opens_all_it_can_leaves_room_for_others() {
+    let bus = Bus::with(|config| config.limits.max_streams = 40).await;
+    let mut feeds = Vec::new();
+    let refused = loop {
+        match Feed::open(&bus.channel, request("t", LATEST)).await {
+            Ok(feed) => feeds.push(feed),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(
+        (refused.code(), reason(&refused).as_str()),
+        (Code::ResourceExhausted, "STREAMS_OF_CONNECTION")
+    );
+    assert!(refused.get_error_details().retry_info().is_some());
+    assert_eq!(feeds.len(), 16);
+    let channel = bus.server.channel().await;
+    for _ in 0..4 {
+        feeds.push(Feed::open(&channel, request("t", LATEST)).await.unwrap());
+    }
+    feeds.remove(0);
+    soon(async { while Feed::open(&bus.channel, request("t", LATEST)).await.is_err() {} }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn requests_that_are_never_finished_push_out_nobodys_messages() {
     const MIB: u64 = 1 << 20;
     let bus = Bus::with(|config| {

@@ -36,6 +36,7 @@ mod reflection;
 mod refusals;
 mod renewal;
 mod retention;
+mod secrets;
 mod silence;
 mod slow;
 mod spans;

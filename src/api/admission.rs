@@ -11,7 +11,7 @@ use super::Peer;
 use crate::auth::Principal;
 use crate::broker::Broker;
 use crate::error::{Code, Error, Result};
-use crate::limits::QUOTA_RETRY;
+use crate::limits::{QUOTA_RETRY, STREAMS_EACH, STREAMS_RESERVE};
 use crate::metrics::Metrics;
 use crate::quota::{Account, CONNECTIONS, Held, Quotas};
 use crate::topic::{Budget, Namespace};
@@ -55,18 +55,30 @@ impl Admission {
         }))
     }
 
-    /// Lets one more call in. Errors: there are too many.
-    pub fn stream(&self) -> Result<()> {
+    /// Lets in one more call of this connection; where `always` also on a server that is full. Errors: there are
+    /// too many, or the connection has more than it leaves to all others. The last quarter is for connections
+    /// with few calls: however many a few connections open, there is room for everybody else's.
+    pub fn stream(&self, peer: Option<&Peer>, always: bool) -> Result<()> {
         let most = self.0.streams_max;
-        if self.0.metrics.state().streams() < most {
-            return Ok(());
+        let (open, own) = (self.0.metrics.state().streams(), peer.map_or(0, Peer::streams));
+        let left = (most - most / STREAMS_RESERVE).saturating_sub(open);
+        if own >= STREAMS_EACH && own > left {
+            let message = format!(
+                "this connection has {own} calls open, and of limits.max_streams only {left} are left for those that \
+                 have more than {STREAMS_EACH}: end some first, or retry"
+            );
+            let error = Error::new(Code::ResourceExhausted, message).reason("STREAMS_OF_CONNECTION");
+            return Err(error.with("open", own).with("left", left).retry_after(QUOTA_RETRY));
         }
-        let message = format!(
-            "{most} calls are open on this server, which is all that limits.max_streams allows: retry, or end \
-             some first"
-        );
-        let error = Error::new(Code::ResourceExhausted, message).reason("STREAMS");
-        Err(error.with("limit", most).retry_after(QUOTA_RETRY))
+        if open >= most && !always {
+            let message = format!(
+                "{most} calls are open on this server, which is all that limits.max_streams allows: retry, or \
+                 end some first"
+            );
+            let error = Error::new(Code::ResourceExhausted, message).reason("STREAMS");
+            return Err(error.with("limit", most).retry_after(QUOTA_RETRY));
+        }
+        Ok(())
     }
 
     /// Lets in a call of this principal, which is nobody where nobody has to say who they are. Errors:

@@ -11,6 +11,8 @@ use std::sync::{Arc, OnceLock};
 use std::task::Context;
 
 use futures::task::AtomicWaker;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TrackedFuture;
 
 use super::admission::Tenancy;
 use super::authenticate::Known;
@@ -27,6 +29,7 @@ struct Line {
     asked: AtomicU8,
     task: AtomicWaker,
     tenancy: OnceLock<Tenancy>,
+    streams: TaskTracker,
 }
 
 /// What a connection is asked to do; later ones outrank earlier ones.
@@ -50,6 +53,7 @@ impl Peer {
             asked: AtomicU8::new(Asked::Nothing as u8),
             task: AtomicWaker::new(),
             tenancy: OnceLock::new(),
+            streams: TaskTracker::new(),
         }))
     }
 
@@ -81,6 +85,16 @@ impl Peer {
     /// It counts for them; the first word counts.
     pub fn counts_for(&self, tenancy: Tenancy) {
         let _ = self.0.tenancy.set(tenancy);
+    }
+
+    /// The same stream of its, counted for as long as it lives.
+    pub fn counted<F: Future>(&self, stream: F) -> TrackedFuture<F> {
+        self.0.streams.track_future(stream)
+    }
+
+    /// Its open calls.
+    pub fn streams(&self) -> u64 {
+        self.0.streams.len() as u64
     }
 
     /// Asks the connection to take no new calls and to end when the open ones have ended.

@@ -17,6 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Config, Loaded, Origin, PORT, Raw, STANDARD_PREFIX, Setting, Sources};
 use crate::error::{Code, Error, Result};
+use crate::limits::GLOBAL_QUEUE_INTERVAL;
 use crate::server::Server;
 use crate::telemetry::{self, Logging};
 use reload::{Reload, Terminal};
@@ -148,6 +149,7 @@ async fn serve(sources: Sources, loaded: Loaded) -> Result<()> {
     }
     let config = loaded.config.clone();
     refuse_huge_pages();
+    refuse_core_dumps();
     let files = raise_file_limit();
     if let Some(files) = files.filter(|files| asked_for_connections && *files < config.limits.max_connections)
     {
@@ -164,13 +166,17 @@ async fn serve(sources: Sources, loaded: Loaded) -> Result<()> {
 /// The threads that connections are served by.
 fn threads(count: u64) -> Result<Runtime> {
     let count = usize::try_from(count).unwrap_or(1);
-    Builder::new_multi_thread().worker_threads(count).thread_name("bugle").enable_all().build().map_err(
-        |error| {
+    Builder::new_multi_thread()
+        .global_queue_interval(GLOBAL_QUEUE_INTERVAL)
+        .worker_threads(count)
+        .thread_name("bugle")
+        .enable_all()
+        .build()
+        .map_err(|error| {
             let message =
                 format!("the system does not give {count} threads: {error}; set `threads` to fewer");
             Error::new(Code::ResourceExhausted, message).because(error)
-        },
-    )
+        })
 }
 
 /// Runs the server until a signal says that it is to end, and ends it.
@@ -298,6 +304,16 @@ fn raise_file_limit() -> Option<u64> {
         tracing::info!(limit = limit.current, "the limit of open files could not be raised");
     }
     getrlimit(Resource::Nofile).current
+}
+
+/// A core dump would have messages and credentials of connections in it. Whoever needs one raises the limit of
+/// the running process.
+fn refuse_core_dumps() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: getrlimit(Resource::Core).maximum };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "core dumps could not be turned off; they have credentials in them");
+    }
 }
 
 /// With transparent huge pages every buffer that a connection reserves and never fills is resident:

@@ -12,17 +12,16 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use hyper::server::conn::http2;
-use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::api::{Api, Asked, Peer};
-use crate::config::{Config, Keepalive};
+use crate::config::Config;
 use crate::limits;
 use crate::server::connection::{Gate, Greeting, Places, serve};
-use crate::server::connections::{Connections, Listed, Streams};
+use crate::server::connections::{Connections, Listed};
+use crate::server::pace::is_behind;
 use crate::server::socket;
 use crate::server::throttle::Throttle;
 use crate::server::tls::Tls;
@@ -33,7 +32,6 @@ pub struct Acceptor<'a> {
     connections: &'a Connections,
     greeting: Arc<Greeting>,
     handshakes: Arc<Semaphore>,
-    keepalive: Keepalive,
     full: Throttle,
     crowded: Throttle,
     failing: Throttle,
@@ -47,12 +45,12 @@ impl<'a> Acceptor<'a> {
             api,
             connections,
             greeting: Arc::new(Greeting {
-                http2: http2(config, connections.streams()),
+                limits: config.limits.clone(),
+                keepalive: config.keepalive.clone(),
                 tls,
                 deadline: config.limits.handshake_deadline,
             }),
             handshakes: Arc::new(Semaphore::new(handshakes.min(Semaphore::MAX_PERMITS))),
-            keepalive: config.keepalive.clone(),
             full: Throttle::new(),
             crowded: Throttle::new(),
             failing: Throttle::new(),
@@ -62,7 +60,14 @@ impl<'a> Acceptor<'a> {
     /// Accepts for ever.
     pub async fn run(&self, listener: &TcpListener) {
         let mut backoff = limits::ACCEPT_BACKOFF_MIN;
-        loop {
+        for turn in 1u64.. {
+            // Whoever is served already does not wait behind a crowd that comes.
+            if turn.is_multiple_of(limits::ACCEPTS_PER_TURN) {
+                tokio::task::yield_now().await;
+            }
+            while is_behind() {
+                tokio::time::sleep(limits::BEHIND_WAIT).await;
+            }
             let Some(handshake) = self.handshake().await else { return };
             match listener.accept().await {
                 Ok((stream, address)) => {
@@ -106,9 +111,10 @@ impl<'a> Acceptor<'a> {
                 return;
             }
         };
-        if let Err(error) = socket::configure(&stream, &self.keepalive) {
+        if let Err(error) = socket::configure(&stream, &self.greeting.keepalive) {
             tracing::debug!(%address, %error, "cannot set the options of the socket");
         }
+        let streams = self.connections.streams(peer.clone());
         let (api, greeting) = (self.api.clone(), Arc::clone(&self.greeting));
         let deadline = Instant::now() + greeting.deadline;
         let own = Arc::clone(listed.handshakes()).try_acquire_owned();
@@ -123,7 +129,7 @@ impl<'a> Acceptor<'a> {
                 None => greeted(&listed, &peer, all, deadline).await,
             };
             match places {
-                Some(places) => serve(stream, api, peer, Gate::new(places), &greeting, deadline).await,
+                Some(places) => serve(stream, api, streams, Gate::new(places), &greeting, deadline).await,
                 None => tracing::debug!(%peer, "closed: too many of its address have not sent a request"),
             }
             drop(listed);
@@ -146,24 +152,6 @@ async fn greeted(listed: &Listed, peer: &Peer, all: Arc<Semaphore>, deadline: In
         places = timeout_at(deadline, places) => places.ok().flatten(),
         () = asked => None,
     }
-}
-
-/// HTTP/2 as the limits want it.
-fn http2(config: &Config, streams: Streams) -> http2::Builder<Streams> {
-    let own = &config.limits;
-    let mut builder = http2::Builder::new(streams);
-    builder
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(u32::try_from(own.max_streams_per_connection).unwrap_or(u32::MAX))
-        .max_header_list_size(own.max_header_bytes.bytes_u32())
-        .initial_connection_window_size(own.connection_window.bytes_u32())
-        .initial_stream_window_size(own.stream_window.bytes_u32())
-        .max_frame_size(limits::FRAME_BYTES_MAX)
-        .max_send_buf_size(limits::SEND_BUFFER_BYTES_MAX)
-        .keep_alive_interval(config.keepalive.interval)
-        .keep_alive_timeout(config.keepalive.timeout)
-        .auto_date_header(false);
-    builder
 }
 
 fn longer(backoff: Duration) -> Duration {

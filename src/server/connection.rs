@@ -15,12 +15,14 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout_at};
 
 use crate::api::{Api, Asked, Body, Peer, Reply};
+use crate::config::{Keepalive, Limits};
+use crate::limits;
 use crate::server::connections::Streams;
 use crate::server::pace::Paced;
 use crate::server::socket;
@@ -32,8 +34,10 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// What all connections of a listener have in common.
 pub struct Greeting {
-    /// HTTP/2 with its limits.
-    pub http2: http2::Builder<Streams>,
+    /// HTTP/2 within these limits.
+    pub limits: Limits,
+    /// How it sees that the other end is gone.
+    pub keepalive: Keepalive,
     /// TLS, where that is spoken.
     pub tls: Option<Arc<Tls>>,
     /// From accept to the first request.
@@ -71,11 +75,12 @@ impl Gate {
 pub async fn serve(
     stream: TcpStream,
     api: Api,
-    peer: Peer,
+    streams: Streams,
     gate: Arc<Gate>,
     greeting: &Greeting,
     deadline: Instant,
 ) {
+    let peer = streams.peer().clone();
     let (stream, certificate) = match timeout_at(deadline, socket::establish(stream, greeting.tls.as_deref()))
         .await
     {
@@ -87,8 +92,26 @@ pub async fn serve(
         peer.has_proved(principal);
     }
     let service = Connected { api, peer: peer.clone(), gate: Arc::clone(&gate) };
-    let connection = greeting.http2.serve_connection(TokioIo::new(Paced::new(stream)), service);
+    let connection = http2(greeting, streams).serve_connection(TokioIo::new(Paced::new(stream)), service);
     drive(pin!(connection), &peer, &gate, deadline).await;
+}
+
+/// HTTP/2 as the limits want it.
+fn http2(greeting: &Greeting, streams: Streams) -> http2::Builder<Streams> {
+    let Greeting { limits: own, keepalive, .. } = greeting;
+    let mut builder = http2::Builder::new(streams);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(u32::try_from(own.max_streams_per_connection).unwrap_or(u32::MAX))
+        .max_header_list_size(own.max_header_bytes.bytes_u32())
+        .initial_connection_window_size(own.connection_window.bytes_u32())
+        .initial_stream_window_size(own.stream_window.bytes_u32())
+        .max_frame_size(limits::FRAME_BYTES_MAX)
+        .max_send_buf_size(limits::SEND_BUFFER_BYTES_MAX)
+        .keep_alive_interval(keepalive.interval)
+        .keep_alive_timeout(keepalive.timeout)
+        .auto_date_header(false);
+    builder
 }
 
 type Connection = http2::Connection<TokioIo<Paced<Wire>>, Connected, Streams>;

@@ -52,9 +52,12 @@ pub struct Listed {
     handshakes: Arc<Semaphore>,
 }
 
-/// Runs the streams of connections on tasks that are waited for at the end.
+/// Runs the streams of a connection on tasks that are waited for at the end.
 #[derive(Clone)]
-pub struct Streams(TaskTracker);
+pub struct Streams {
+    all: TaskTracker,
+    peer: Peer,
+}
 
 impl Connections {
     /// Room for as many connections as the limits say.
@@ -109,9 +112,9 @@ impl Connections {
         self.tasks.spawn(task);
     }
 
-    /// What runs the streams of connections.
-    pub fn streams(&self) -> Streams {
-        Streams(self.tasks.clone())
+    /// What runs the streams of a connection.
+    pub fn streams(&self, peer: Peer) -> Streams {
+        Streams { all: self.tasks.clone(), peer }
     }
 
     /// How many connections are open.
@@ -169,13 +172,20 @@ impl Drop for Listed {
     }
 }
 
+impl Streams {
+    /// Whose streams they are.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+}
+
 impl<F> hyper::rt::Executor<F> for Streams
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     fn execute(&self, stream: F) {
-        self.0.spawn(stream);
+        self.all.spawn(self.peer.counted(stream));
     }
 }
 

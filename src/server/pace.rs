@@ -1,31 +1,56 @@
-//! How fast a connection's control frames are read: pings, settings, priorities and frames of kinds that nobody
-//! knows cost their sender nothing and the server an answer, and the HTTP/2 stack has no limit for them.
+//! How much is read of a connection: a turn at a time, control frames at a pace, and few calls of somebody who
+//! does not read what is answered.
 //!
-//! Whoever sends more of them than anybody needs is read more slowly, and is not punished: no frame is lost and no
-//! connection ended. Frames of calls and their windows are not counted, for an honest client sends tens of
-//! thousands a second; streams and quotas bound those.
+//! HTTP/2 below reads for as long as there is something to read, and writes only then: whoever sends fast enough
+//! would keep all others of its thread waiting, and its own answers in memory. So a turn ends after a while,
+//! answers go out, and the connection comes again behind the others.
+//!
+//! Pings, settings, priorities and frames of kinds that nobody knows cost their sender nothing and the server an
+//! answer, and HTTP/2 has no limit for them. Whoever sends more of them than anybody needs is read more slowly.
+//! Nobody is punished: no frame is lost and no connection ended.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::runtime::Handle;
+use tokio::task::coop::has_budget_remaining;
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-use crate::limits::{CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_SECOND};
+use crate::limits::{
+    BEHIND_WAIT, CALLS_BEHIND_MAX, CALLS_PER_LOOK, CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_SECOND,
+    CROWDED_READ_BYTES, TASKS_WAITING_MAX, TURN_CALLS, TURN_DATA_FRAMES, TURN_OTHER_FRAMES, TURN_READS,
+};
 
 /// What a connection of HTTP/2 begins with.
 const PREFACE_BYTES: usize = 24;
 const HEAD_BYTES: usize = 9;
+/// What a call, another frame that is not data, and a read cost of a turn.
+const CALL_COST: u32 = TURN_DATA_FRAMES / TURN_CALLS;
+const OTHER_COST: u32 = TURN_DATA_FRAMES / TURN_OTHER_FRAMES;
+const READ_COST: u32 = TURN_DATA_FRAMES / TURN_READS;
+/// Whoever has read so many bytes has read an answer.
+const ANSWER_BYTES: usize = 128;
 
 /// A connection that is read at this pace.
 pub struct Paced<S> {
     stream: S,
     frames: Frames,
-    /// The time at which all that was read is paid for, and a burst beside it.
+    /// What is left of its turn, in frames of data.
+    turn: u32,
+    /// The time at which all control frames that were read are paid for, and a burst beside it.
     paid_at: Option<Instant>,
     waiting: Option<Pin<Box<Sleep>>>,
+    /// Its answers wait for the other end to read.
+    is_stuck: bool,
+    /// Calls that were read since, less the answers that were.
+    behind: u32,
+    /// Calls that were read since it was looked whether their tasks run.
+    unlooked: u32,
+    /// What was read had more calls than are to be read in a turn: next time less is read.
+    is_crowded: bool,
 }
 
 /// Follows the frames of what is read.
@@ -36,14 +61,32 @@ struct Frames {
     have: usize,
 }
 
+/// Frames that were read.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Passed {
+    data: u32,
+    /// Those with which calls begin.
+    calls: u32,
+    /// Priorities, settings, pings, goodbyes, and what nobody knows.
+    control: u32,
+    /// Resets, windows, continuations: an honest client sends tens of thousands a second.
+    rest: u32,
+}
+
+impl Passed {
+    fn cost(self) -> u32 {
+        READ_COST + self.data + CALL_COST * self.calls + OTHER_COST * (self.control + self.rest)
+    }
+}
+
 impl Frames {
     fn new() -> Frames {
         Frames { skip: PREFACE_BYTES, head: [0; HEAD_BYTES], have: 0 }
     }
 
-    /// How many control frames begin in these bytes.
-    fn pass(&mut self, mut bytes: &[u8]) -> u32 {
-        let mut count = 0;
+    /// Which frames begin in these bytes.
+    fn pass(&mut self, mut bytes: &[u8]) -> Passed {
+        let mut passed = Passed::default();
         while !bytes.is_empty() {
             if self.skip > 0 {
                 let skipped = self.skip.min(bytes.len());
@@ -59,23 +102,33 @@ impl Frames {
                 let [a, b, c, kind, ..] = self.head;
                 self.skip = u32::from_be_bytes([0, a, b, c]) as usize;
                 self.have = 0;
-                count += u32::from(is_control(kind));
+                match kind {
+                    0 => passed.data += 1,
+                    1 => passed.calls += 1,
+                    3 | 8 | 9 => passed.rest += 1,
+                    _ => passed.control += 1,
+                }
             }
         }
-        count
+        passed
     }
-}
-
-/// Priorities, settings, pings, goodbyes, and what nobody knows: not data, headers, their continuations, resets
-/// and windows.
-fn is_control(kind: u8) -> bool {
-    !matches!(kind, 0 | 1 | 3 | 8 | 9)
 }
 
 impl<S> Paced<S> {
     /// This connection, from its first byte on.
     pub fn new(stream: S) -> Paced<S> {
-        Paced { stream, frames: Frames::new(), paid_at: None, waiting: None }
+        let (frames, turn) = (Frames::new(), TURN_DATA_FRAMES);
+        Paced {
+            stream,
+            frames,
+            turn,
+            paid_at: None,
+            waiting: None,
+            is_stuck: false,
+            behind: 0,
+            unlooked: 0,
+            is_crowded: false,
+        }
     }
 
     /// So many control frames were read.
@@ -88,38 +141,108 @@ impl<S> Paced<S> {
             self.waiting = Some(Box::pin(sleep_until(paid_at - burst)));
         }
     }
+
+    /// Whether it is to be read now. If not, it is polled again when it is.
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.unlooked >= CALLS_PER_LOOK {
+            self.unlooked = 0;
+            if is_behind() {
+                self.waiting = Some(Box::pin(sleep(BEHIND_WAIT)));
+            }
+        }
+        if let Some(waiting) = &mut self.waiting {
+            ready!(waiting.as_mut().poll(cx));
+            self.waiting = None;
+        }
+        if self.turn == 0 {
+            self.turn = TURN_DATA_FRAMES;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if !self.is_stuck {
+            self.behind = 0;
+        }
+        // What goes out wakes it.
+        if self.behind >= CALLS_BEHIND_MAX { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// What became of a read of these bytes.
+    fn has_read(&mut self, bytes: &[u8]) {
+        let passed = self.frames.pass(bytes);
+        self.turn = self.turn.saturating_sub(passed.cost());
+        self.behind = self.behind.saturating_add(passed.calls);
+        self.unlooked = self.unlooked.saturating_add(passed.calls);
+        self.is_crowded = passed.calls > TURN_CALLS || (self.is_crowded && passed.calls > TURN_CALLS / 4);
+        if passed.control > 0 {
+            self.charge(passed.control, Instant::now());
+        }
+    }
+
+    /// What became of a write.
+    fn has_written(&mut self, cx: &Context<'_>, outcome: &Poll<io::Result<usize>>) {
+        match outcome {
+            // Without budget it is this task that has to wait, and not the other end.
+            Poll::Pending => self.is_stuck |= has_budget_remaining(),
+            Poll::Ready(Ok(bytes)) if self.is_stuck => {
+                self.is_stuck = false;
+                let was_read = self.behind < CALLS_BEHIND_MAX;
+                self.behind =
+                    self.behind.saturating_sub(u32::try_from(bytes / ANSWER_BYTES).unwrap_or(u32::MAX));
+                if !was_read {
+                    cx.waker().wake_by_ref();
+                }
+            }
+            Poll::Ready(_) => {}
+        }
+    }
+}
+
+/// Whether more tasks wait for a thread than is good: then calls are read more slowly than they end. Only those
+/// beyond what threads keep in queues of their own are seen.
+pub fn is_behind() -> bool {
+    Handle::try_current().is_ok_and(|handle| handle.metrics().global_queue_depth() > TASKS_WAITING_MAX)
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if let Some(waiting) = &mut this.waiting {
-            if waiting.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            this.waiting = None;
-        }
+        ready!(this.poll_readable(cx));
         let before = buf.filled().len();
-        let outcome = Pin::new(&mut this.stream).poll_read(cx, buf);
-        let count = this.frames.pass(buf.filled().get(before..).unwrap_or_default());
-        if count > 0 {
-            this.charge(count, Instant::now());
+        let outcome = if this.is_crowded {
+            let few = buf.remaining().min(CROWDED_READ_BYTES);
+            let mut part = ReadBuf::new(buf.initialize_unfilled_to(few));
+            let outcome = Pin::new(&mut this.stream).poll_read(cx, &mut part);
+            let read = part.filled().len();
+            buf.advance(read);
+            outcome
+        } else {
+            Pin::new(&mut this.stream).poll_read(cx, buf)
+        };
+        match outcome {
+            Poll::Ready(_) => this.has_read(buf.filled().get(before..).unwrap_or_default()),
+            Poll::Pending => this.turn = TURN_DATA_FRAMES,
         }
         outcome
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.stream).poll_write(cx, buf);
+        this.has_written(cx, &outcome);
+        outcome
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        this.has_written(cx, &outcome);
+        outcome
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -147,15 +270,22 @@ mod tests {
     }
 
     #[test]
-    fn control_frames_are_counted_however_the_bytes_are_cut() {
+    fn frames_are_counted_however_the_bytes_are_cut() {
         let kinds = [4, 1, 0, 6, 8, 2, 0, 3, 9, 77, 7];
         let sizes = [18, 200, 5000, 8, 4, 5, 0, 4, 90, 0, 8];
         let mut stream = vec![6; PREFACE_BYTES];
         kinds.into_iter().zip(sizes).for_each(|(kind, size)| stream.extend(frame(kind, size)));
         for step in [1, 2, 7, 9, 1000, stream.len()] {
             let mut frames = Frames::new();
-            let count: u32 = stream.chunks(step).map(|bytes| frames.pass(bytes)).sum();
-            assert_eq!(count, 5, "in pieces of {step}");
+            let mut sum = Passed::default();
+            for passed in stream.chunks(step).map(|bytes| frames.pass(bytes)) {
+                sum.data += passed.data;
+                sum.calls += passed.calls;
+                sum.control += passed.control;
+                sum.rest += passed.rest;
+            }
+            let expected = Passed { data: 2, calls: 1, control: 5, rest: 3 };
+            assert_eq!(sum, expected, "in pieces of {step}");
         }
     }
 
@@ -177,5 +307,60 @@ mod tests {
         let mut paced = Paced::new(server);
         paced.read_exact(&mut [0; PREFACE_BYTES + 17]).await.unwrap();
         assert!(paced.waiting.is_none());
+    }
+
+    /// Polls once for up to so many bytes.
+    async fn read(paced: &mut Paced<tokio::io::DuplexStream>) -> Option<usize> {
+        let mut bytes = vec![0; 8192];
+        let mut buf = ReadBuf::new(&mut bytes);
+        let polled =
+            std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut *paced).poll_read(cx, &mut buf))).await;
+        polled.is_ready().then(|| buf.filled().len())
+    }
+
+    #[tokio::test]
+    async fn a_turn_ends_and_the_next_one_begins() {
+        use tokio::io::AsyncWriteExt;
+        let (mut client, server) = tokio::io::duplex(1 << 20);
+        let calls = frame(1, 91).repeat(20 * TURN_CALLS as usize);
+        client.write_all(&[vec![0; PREFACE_BYTES], calls].concat()).await.unwrap();
+        let (mut paced, mut reads) = (Paced::new(server), Vec::new());
+        for _ in 0..4 {
+            reads.push(read(&mut paced).await);
+        }
+        // What was read at first had more calls than a turn; from then on less is read.
+        assert_eq!(reads, [Some(8192), None, Some(CROWDED_READ_BYTES), None]);
+    }
+
+    #[tokio::test]
+    async fn few_calls_are_read_of_somebody_who_does_not_read_and_all_when_it_does() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let (mut client, server) = tokio::io::duplex(1 << 20);
+        let all = 4 * CALLS_BEHIND_MAX as usize;
+        client.write_all(&[vec![0; PREFACE_BYTES], frame(1, 1).repeat(all)].concat()).await.unwrap();
+        let mut paced = Paced::new(server);
+        let answer = vec![7; 1 << 20];
+        let write = |paced: &mut Paced<_>, cx: &mut Context<'_>| Pin::new(paced).poll_write(cx, &answer);
+        let mut written = 0;
+        std::future::poll_fn(|cx| {
+            while let Poll::Ready(Ok(count)) = write(&mut paced, cx) {
+                written += count;
+            }
+            Poll::Ready(())
+        })
+        .await;
+        assert!(paced.is_stuck && written == 1 << 20);
+        let mut got = 0;
+        for _ in 0..4 * all {
+            got += read(&mut paced).await.unwrap_or_default();
+        }
+        let calls = got.saturating_sub(PREFACE_BYTES) / (HEAD_BYTES + 1);
+        assert!((CALLS_BEHIND_MAX as usize..2 * CALLS_BEHIND_MAX as usize).contains(&calls), "{calls}");
+        client.read_exact(&mut vec![0; 1 << 20]).await.unwrap();
+        std::future::poll_fn(|cx| write(&mut paced, cx).map(|_| ())).await;
+        for _ in 0..4 * all {
+            got += read(&mut paced).await.unwrap_or_default();
+        }
+        assert_eq!(got, PREFACE_BYTES + all * (HEAD_BYTES + 1));
     }
 }

@@ -47,10 +47,12 @@ impl Healthy {
                 // When it was meant to be sent: a server that stalls cannot hide it.
                 let meant = tick.tick().await.into_std().duration_since(began);
                 let payload = [n.to_be_bytes(), (meant.as_nanos() as u64).to_be_bytes()].concat();
-                if let Err(error) = client.publish("healthy", payload).await {
-                    *problem.lock().unwrap() = Some(format!("a publish failed: {error}"));
+                match client.publish("healthy", payload).await {
+                    Ok(_) => n += 1,
+                    Err(error) => {
+                        problem.lock().unwrap().get_or_insert(format!("a publish failed: {error}"));
+                    }
                 }
-                n += 1;
             }
         }
     }
@@ -79,8 +81,8 @@ impl Healthy {
                     Ok(_) => None,
                     Err(error) => Some(format!("a subscription ended: {error}")),
                 };
-                if told.is_some() {
-                    *problem.lock().unwrap() = told;
+                if let Some(told) = told {
+                    problem.lock().unwrap().get_or_insert(told);
                 }
             }
         }

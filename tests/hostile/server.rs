@@ -1,7 +1,7 @@
 //! The server that is attacked: the real program, as a process of its own.
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,13 @@ use bugle::client::Client;
 
 pub struct Server {
     pub address: SocketAddr,
+    metrics: SocketAddr,
     child: Child,
 }
 
 impl Server {
     /// Starts one with these options, and at most so many files where that is said.
-    pub fn start(options: &[&str], files: Option<u32>) -> Server {
+    pub fn start(options: &[&str], files: Option<u64>) -> Server {
         let program = env!("CARGO_BIN_EXE_bugle");
         let mut command = match files {
             Some(files) => {
@@ -25,17 +26,18 @@ impl Server {
             None => Command::new(program),
         };
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--metrics", "off", "--log-level", "error"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--log-level", "error"])
             .args(options);
         let ours = |name: &str| name.starts_with("BUGLE_") || name.starts_with("OTEL_");
         for (name, _) in std::env::vars().filter(|(name, _)| ours(name)) {
             command.env_remove(name);
         }
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().rsplit(' ').next().unwrap().parse().unwrap();
-        Server { address, child }
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let address = lines.next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+        let metrics = lines.next().unwrap();
+        let metrics = metrics.split("http://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap();
+        Server { address, metrics, child }
     }
 
     /// Its memory, bytes.
@@ -45,27 +47,54 @@ impl Server {
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
-    /// Waits until it is as it was: a new client publishes and hears, and of all others nothing is left but
-    /// this many connections.
-    pub async fn is_well(&self, connections: u64) -> Result<(), String> {
+    /// The files that it has open.
+    pub fn files(&self) -> u64 {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count() as u64
+    }
+
+    /// Its connections and streams.
+    pub fn open(&self) -> [u64; 2] {
+        let mut stream = TcpStream::connect(self.metrics).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        ["bugle_connections ", "bugle_streams "].map(|name| {
+            let value = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            value.parse().unwrap()
+        })
+    }
+
+    /// Waits until it is as it was: a new client publishes and hears, and of all others nothing is left but these
+    /// connections and streams, and files.
+    pub async fn is_well(&self, before: [u64; 2], files: u64) -> Result<(), String> {
         let work = async {
             let client =
                 Client::connect(format!("http://{}", self.address)).await.map_err(|it| it.to_string())?;
             let mut heard = client.subscribe("new").open().await.map_err(|it| it.to_string())?;
             client.publish("new", "x").await.map_err(|it| it.to_string())?;
-            while !matches!(heard.next().await, Some(Ok(bugle::client::Event::Message(_)))) {}
-            drop(heard);
             loop {
-                let server = client.monitor().get_server().await.map_err(|it| it.to_string())?;
-                // And this one.
-                if server.connections <= connections + 1 && server.subscriptions <= 2 {
-                    return Ok(());
+                let e = heard.next().await;
+                if std::env::var_os("TR").is_some() {
+                    println!("EV {e:?}");
                 }
+                if matches!(e, Some(Ok(bugle::client::Event::Message(_)))) {
+                    break;
+                }
+            }
+            drop((heard, client));
+            while self.open() > before || self.files() > files + 2 {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
+            Ok(())
         };
-        let late = || format!("it is not as it was after {PATIENCE:?}");
-        tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(late()))
+        let late = || {
+            let (open, now) = (self.open(), self.files());
+            Err(format!(
+                "it is not as it was after {PATIENCE:?}: {open:?} connections and streams, {before:?} before, {now} files, \
+                 {files} before"
+            ))
+        };
+        tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| late())
     }
 
     /// Ends when it is told to, in order.

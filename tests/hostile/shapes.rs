@@ -1,11 +1,13 @@
 //! Attacks by what is said: frames, headers and messages that are not what they should be.
 
-use std::net::SocketAddr;
-use std::time::Instant;
+use std::io::Write;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::case::Expected::*;
+use super::case::{Case, case};
 use super::wire::*;
-
-type Attack = (&'static str, fn(SocketAddr, Instant));
 
 /// A call of this method with this body, whole.
 fn sent(method: &str, more: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
@@ -24,48 +26,48 @@ fn only(fields: &[(&str, &str)]) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(fields))
 }
 
-pub const CASES: &[Attack] = &[
-    ("data on stream 0", |to, until| shots(to, until, |_| frame(DATA, 0, 0, &[0; 100]))),
-    ("headers on an even stream", |to, until| shots(to, until, |_| open(2, "Bus/Subscribe"))),
-    ("streams that count down", |to, until| {
-        shots(to, until, |_| (0..50).rev().flat_map(|n| open(stream(n), "Bus/Subscribe")).collect());
+pub const CASES: &[Case] = &[
+    case("data on stream 0", Ended(20), |attack| attack.shots(|_| frame(DATA, 0, 0, &[0; 100]))),
+    case("headers on an even stream", Ended(20), |attack| attack.shots(|_| open(2, "Bus/Subscribe"))),
+    case("streams that count down", Ended(20), |attack| {
+        attack.shots(|_| (0..50).rev().flat_map(|n| open(stream(n), "Bus/Subscribe")).collect());
     }),
-    ("data on a stream that nobody opened", |to, until| shots(to, until, |_| frame(DATA, 0, 99, &[0; 100]))),
-    ("frames over the largest size", |to, until| {
-        shots(to, until, |_| frame(DATA, 0, 1, &[0; 100_000]));
+    case("data on a stream that nobody opened", Ended(20), |attack| {
+        attack.shots(|_| frame(DATA, 0, 99, &[0; 100]))
     }),
-    ("frames that say they are 16 MiB", |to, until| {
-        shots(to, until, |_| frame_of(0x00ff_ffff, HEADERS, END_HEADERS, 1, &[0; 1000]));
+    case("frames over the largest size", Ended(20), |attack| {
+        attack.shots(|_| [open(1, "Bus/Publish"), frame(DATA, 0, 1, &[0; 300_000])].concat());
     }),
-    ("padding longer than its frame", |to, until| {
-        shots(to, until, |_| [open(1, "Bus/Publish"), frame(DATA, PADDED, 1, &[255, 1, 2])].concat());
+    case("frames that say they are 16 MiB", Ended(20), |attack| {
+        attack.shots(|_| frame_of(0x00ff_ffff, HEADERS, END_HEADERS, 1, &[0; 1000]));
     }),
-    ("settings of a wrong length", |to, until| shots(to, until, |_| frame(SETTINGS, 0, 0, &[0; 7]))),
-    ("settings that nobody may have", |to, until| {
-        shots(to, until, |_| frame(SETTINGS, 0, 0, &[0, 4, 0xff, 0xff, 0xff, 0xff, 0, 5, 0, 0, 0, 1]));
+    case("padding longer than its frame", Ended(20), |attack| {
+        attack.shots(|_| [open(1, "Bus/Publish"), frame(DATA, PADDED, 1, &[255, 1, 2])].concat());
     }),
-    ("names of headers in capitals", |to, until| {
-        shots(to, until, |_| frame(HEADERS, END_HEADERS, 1, &call("Bus/Subscribe", &[("X-Loud", "yes")])));
+    case("settings of a wrong length", Ended(20), |attack| attack.shots(|_| frame(SETTINGS, 0, 0, &[0; 7]))),
+    case("settings that nobody may have", Ended(20), |attack| {
+        attack.shots(|_| frame(SETTINGS, 0, 0, &[0, 4, 0xff, 0xff, 0xff, 0xff, 0, 5, 0, 0, 0, 1]));
     }),
-    ("names and values of headers that are none", |to, until| {
-        shots(to, until, |_| frame(HEADERS, END_HEADERS, 1, &call("Bus/Subscribe", &[("a b\0", "\r\n\0")])));
+    case("names of headers in capitals", Ended(20), |attack| {
+        attack.shots(|_| frame(HEADERS, END_HEADERS, 1, &call("Bus/Subscribe", &[("X-Loud", "yes")])));
     }),
-    ("calls without a method or path", |to, until| {
-        shots(to, until, |_| only(&[(":scheme", "http"), ("content-type", "application/grpc")]));
+    case("names and values of headers that are none", Ended(20), |attack| {
+        attack.shots(|_| frame(HEADERS, END_HEADERS, 1, &call("Bus/Subscribe", &[("a b\0", "\r\n\0")])));
     }),
-    ("calls with two paths", |to, until| {
-        shots(to, until, |_| {
-            only(&[(":method", "POST"), (":path", "/a"), (":path", "/b"), (":scheme", "http")])
-        });
+    case("calls without a method or path", Answered(20), |attack| {
+        attack.shots(|_| only(&[(":scheme", "http"), ("content-type", "application/grpc")]));
     }),
-    ("pseudo headers behind others", |to, until| {
-        shots(to, until, |_| only(&[("a", "b"), (":method", "POST"), (":path", "/a"), (":scheme", "http")]));
+    case("calls with two paths", Answered(20), |attack| {
+        attack.shots(|_| only(&[(":method", "POST"), (":path", "/a"), (":path", "/b"), (":scheme", "http")]));
     }),
-    ("indices into a table that is empty", |to, until| {
-        shots(to, until, |_| frame(HEADERS, END_HEADERS, 1, &[0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]));
+    case("pseudo headers behind others", Answered(20), |attack| {
+        attack.shots(|_| only(&[("a", "b"), (":method", "POST"), (":path", "/a"), (":scheme", "http")]));
     }),
-    ("a bomb of headers: one long value, again and again", |to, until| {
-        shots(to, until, |_| {
+    case("indices into a table that is empty", Ended(20), |attack| {
+        attack.shots(|_| frame(HEADERS, END_HEADERS, 1, &[0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]));
+    }),
+    case("a bomb of headers: one long value, again and again", Ended(20), |attack| {
+        attack.shots(|_| {
             let mut fields = vec![0x40];
             string(&mut fields, b"x");
             string(&mut fields, &[b'v'; 3900]);
@@ -74,8 +76,8 @@ pub const CASES: &[Attack] = &[
             frame(HEADERS, END_HEADERS, 1, &[call("Bus/Subscribe", &[]), fields].concat())
         });
     }),
-    ("a mebibyte of metadata", |to, until| {
-        shots(to, until, |_| {
+    case("a mebibyte of metadata", Ended(20), |attack| {
+        attack.shots(|_| {
             let mut bytes = frame(HEADERS, 0, 1, &call("Bus/Subscribe", &[]));
             for n in 0..64 {
                 bytes.extend(frame(CONTINUATION, 0, 1, &block(&[("x", &"v".repeat(16_000 + n % 2))])));
@@ -84,8 +86,8 @@ pub const CASES: &[Attack] = &[
             bytes
         });
     }),
-    ("thousands of small headers", |to, until| {
-        shots(to, until, |_| {
+    case("thousands of small headers", Ended(20), |attack| {
+        attack.shots(|_| {
             let fields: Vec<u8> = (0..3000).flat_map(|n| block(&[(&format!("x{n}"), "")])).collect();
             let mut bytes = frame(HEADERS, 0, 1, &call("Bus/Subscribe", &[]));
             fields.chunks(16_000).for_each(|part| bytes.extend(frame(CONTINUATION, 0, 1, part)));
@@ -93,66 +95,63 @@ pub const CASES: &[Attack] = &[
             bytes
         });
     }),
-    ("a credential of a mebibyte in pieces", |to, until| {
+    case("a credential of fifteen kilobytes", Answered(20), |attack| {
         let long = "k".repeat(15_000);
-        shots(to, until, move |_| {
-            frame(HEADERS, END_HEADERS, 1, &call("Bus/Subscribe", &[("authorization", &long)]))
-        });
+        attack.shots(move |_| sent("Bus/Publish", &[("authorization", &long)], &message(&[])));
     }),
-    ("a length that is not that of the content", |to, until| {
-        shots(to, until, |_| sent("Bus/Publish", &[("content-length", "7")], &[0; 100]));
+    case("a length that is not that of the content", Answered(20), |attack| {
+        attack.shots(|_| sent("Bus/Publish", &[("content-length", "7")], &[0; 100]));
     }),
-    ("a message that says it has 4 GiB", |to, until| {
-        shots(to, until, |_| sent("Bus/Publish", &[], &prefixed(0, u32::MAX, &[0; 100])));
+    case("a message that says it has 4 GiB", Answered(20), |attack| {
+        attack.shots(|_| sent("Bus/Publish", &[], &prefixed(0, u32::MAX, &[0; 100])));
     }),
-    ("a message that is longer than what comes", |to, until| {
-        shots(to, until, |_| sent("Bus/Publish", &[], &prefixed(0, 1000, &[0; 100])));
+    case("a message that is longer than what comes", Answered(20), |attack| {
+        attack.shots(|_| sent("Bus/Publish", &[], &prefixed(0, 1000, &[0; 100])));
     }),
-    ("a message that is shorter than what comes", |to, until| {
-        shots(to, until, |_| sent("Bus/Publish", &[], &prefixed(0, 10, &[0; 100])));
+    case("a message that is shorter than what comes", Answered(20), |attack| {
+        attack.shots(|_| sent("Bus/Publish", &[], &prefixed(0, 10, &[0; 100])));
     }),
-    ("a message that says it is compressed", |to, until| {
-        shots(to, until, |_| sent("Bus/Publish", &[], &prefixed(1, 100, &[0; 100])));
+    case("a message that says it is compressed", Answered(20), |attack| {
+        attack.shots(|_| sent("Bus/Publish", &[], &prefixed(1, 100, &[0; 100])));
     }),
-    ("a bomb of gzip", |to, until| {
-        // The beginning of a stream of zeros: a kilobyte that would be a megabyte.
-        let mut bomb =
-            vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xed, 0xc1, 1, 1, 0, 0, 0, 0x80, 0x90, 0xfe, 0xaf, 0xee];
-        bomb.resize(1024, 0);
-        shots(to, until, move |_| {
+    case("a bomb of gzip", Answered(20), |attack| {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        gzip.write_all(&vec![0; 16 << 20]).unwrap();
+        let bomb = gzip.finish().unwrap();
+        attack.shots(move |_| {
             sent("Bus/Publish", &[("grpc-encoding", "gzip")], &prefixed(1, bomb.len() as u32, &bomb))
         });
     }),
-    ("trailers instead of a message", |to, until| {
-        shots(to, until, |_| {
+    case("trailers instead of a message", Answered(20), |attack| {
+        attack.shots(|_| {
             let mut bytes = open(1, "Bus/Publish");
             bytes.extend(frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&[("grpc-status", "0")])));
             bytes
         });
     }),
-    ("names of topics of a mebibyte", |to, until| {
-        shots(to, until, |_| {
+    case("names of topics of a mebibyte", Answered(20), |attack| {
+        attack.shots(|_| {
             let body = message(&field(2, &vec![b't'; 1_000_000]));
             let mut bytes = open(1, "Bus/Publish");
-            // As much as the window lets through before the server has said anything.
-            body.chunks(16_000).take(4).for_each(|part| bytes.extend(frame(DATA, 0, 1, part)));
+            body.chunks(16_000).for_each(|part| bytes.extend(frame(DATA, 0, 1, part)));
+            bytes.extend(frame(DATA, END_STREAM, 1, &[]));
             bytes
         });
     }),
-    ("names that are no text", |to, until| shots(to, until, |_| named(&[0xff, 0xfe, 0xc0, 0x80]))),
-    ("names with control characters", |to, until| shots(to, until, |_| named(b"a\0b\x1b[2J\n"))),
-    ("groups within groups within groups", |to, until| {
+    case("names that are no text", Answered(20), |attack| attack.shots(|_| named(&[0xff, 0xfe, 0xc0, 0x80]))),
+    case("names with control characters", Answered(20), |attack| attack.shots(|_| named(b"a\0b\x1b[2J\n"))),
+    case("groups within groups within groups", Answered(20), |attack| {
         // Field 15 as a group that begins, and never ends.
-        shots(to, until, |_| sent("Bus/Publish", &[], &message(&[0x7b; 50_000])));
+        attack.shots(|_| sent("Bus/Publish", &[], &message(&[0x7b; 50_000])));
     }),
-    ("numbers that do not end", |to, until| {
-        shots(to, until, |_| sent("Bus/Publish", &[], &message(&[0xff; 1000])))
+    case("numbers that do not end", Answered(20), |attack| {
+        attack.shots(|_| sent("Bus/Publish", &[], &message(&[0xff; 1000])))
     }),
-    ("a thousand messages without anything", |to, until| {
+    case("ten thousand messages without anything", Answered(20), |attack| {
         let body = message(&[field(2, b"hostile"), field(3, &[]).repeat(10_001)].concat());
-        shots(to, until, move |_| sent("Bus/Publish", &[], &body));
+        attack.shots(move |_| sent("Bus/Publish", &[], &body));
     }),
-    ("messages of another service", |to, until| {
-        shots(to, until, |n| sent("Admin/UpdateTopic", &[], &message(&n.to_be_bytes())));
+    case("messages of another service", Answered(20), |attack| {
+        attack.shots(|n| sent("Admin/UpdateTopic", &[], &message(&n.to_be_bytes())));
     }),
 ];

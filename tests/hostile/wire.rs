@@ -1,7 +1,10 @@
 //! HTTP/2 by hand: frames as bytes, right or wrong, on plain sockets.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -110,72 +113,185 @@ pub fn stream(n: u32) -> u32 {
     (2 * n + 1) & 0x7fff_ffff
 }
 
-/// A socket to the server that neither waits for ever to write nor to read.
-pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
-    socket.set_write_timeout(Some(Duration::from_millis(200)))?;
-    socket.set_read_timeout(Some(Duration::from_millis(1)))?;
-    socket.set_nodelay(true)?;
-    Ok(socket)
+/// What whoever attacks has to know, and writes down.
+pub struct Attack {
+    pub to: SocketAddr,
+    pub until: Instant,
+    pub tally: Arc<Tally>,
 }
 
-/// A connection that has said how it begins, with these settings.
-pub fn begin(address: SocketAddr, settings: &[u8]) -> io::Result<TcpStream> {
-    let mut socket = connect(address)?;
-    socket.write_all(PREFACE)?;
-    socket.write_all(&frame(SETTINGS, 0, 0, settings))?;
-    socket.write_all(&frame(SETTINGS, 1, 0, &[]))?;
-    Ok(socket)
+/// What an attack came to.
+#[derive(Default)]
+pub struct Tally {
+    /// Connections that were made, and those that the server ended.
+    pub connections: AtomicU64,
+    pub ended: AtomicU64,
+    /// What was sent: pieces of the attack, such as a frame.
+    pub sent: AtomicU64,
+    /// What the server said: beginnings of responses, resets of streams, goodbyes.
+    pub answers: AtomicU64,
+    pub resets: AtomicU64,
+    pub goodbyes: AtomicU64,
 }
 
-/// Sends what is made for each number, over and over on one connection after the other, until this time.
-/// What the server says is read now and then, as a client would.
-pub fn flood(address: SocketAddr, until: Instant, first: &[u8], mut make: impl FnMut(u32) -> Vec<u8>) {
-    let mut drain = vec![0; 64 * 1024];
-    while Instant::now() < until {
-        let Ok(mut socket) = begin(address, &[]) else { continue };
-        if socket.write_all(first).is_err() {
-            continue;
-        }
-        let mut n = 0;
-        while Instant::now() < until {
-            let mut bytes = Vec::with_capacity(32 * 1024);
-            while bytes.len() < 16 * 1024 {
-                bytes.extend(make(n));
-                n += 1;
+impl Tally {
+    pub fn add(count: &AtomicU64, more: u64) {
+        count.fetch_add(more, Ordering::Relaxed);
+    }
+
+    pub fn get(count: &AtomicU64) -> u64 {
+        count.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [connections, ended, sent, answers, resets, goodbyes] =
+            [&self.connections, &self.ended, &self.sent, &self.answers, &self.resets, &self.goodbyes]
+                .map(Tally::get);
+        write!(
+            f,
+            "{connections} connections, {ended} ended; {sent} sent; {answers} answers, {resets} resets, {goodbyes} goodbyes"
+        )
+    }
+}
+
+/// A connection of an attack, and what is heard on it.
+pub struct Line<'a> {
+    pub socket: TcpStream,
+    tally: &'a Tally,
+    heard: Vec<u8>,
+}
+
+impl Line<'_> {
+    /// Sends this. Errors: the server ended it, or does not read for a while.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.socket.write_all(bytes)
+    }
+
+    /// Reads what there is, or comes soon; false where the server has ended it.
+    pub fn hear(&mut self) -> bool {
+        let mut bytes = [0; 64 * 1024];
+        let goes_on = match self.socket.read(&mut bytes) {
+            Ok(0) => false,
+            Ok(count) => {
+                self.heard.extend(&bytes[..count]);
+                true
             }
-            if socket.write_all(&bytes).is_err() || matches!(socket.read(&mut drain), Ok(0)) {
+            Err(error) => is_late(&error),
+        };
+        let mut rest = &self.heard[..];
+        while let [a, b, c, kind, head @ ..] = rest
+            && let Some(next) = head.get(5 + u32::from_be_bytes([0, *a, *b, *c]) as usize..)
+        {
+            match *kind {
+                HEADERS => Tally::add(&self.tally.answers, 1),
+                RST_STREAM => Tally::add(&self.tally.resets, 1),
+                GOAWAY => Tally::add(&self.tally.goodbyes, 1),
+                _ => {}
+            }
+            rest = next;
+        }
+        self.heard = rest.to_vec();
+        if !goes_on {
+            Tally::add(&self.tally.ended, 1);
+        }
+        goes_on
+    }
+}
+
+fn is_late(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+impl Attack {
+    pub fn is_over(&self) -> bool {
+        Instant::now() >= self.until
+    }
+
+    /// A connection that neither waits for ever to write nor to read.
+    pub fn connect(&self) -> io::Result<Line<'_>> {
+        let socket = TcpStream::connect_timeout(&self.to, Duration::from_secs(1))?;
+        socket.set_write_timeout(Some(Duration::from_millis(200)))?;
+        socket.set_read_timeout(Some(Duration::from_millis(1)))?;
+        socket.set_nodelay(true)?;
+        Tally::add(&self.tally.connections, 1);
+        Ok(Line { socket, tally: &self.tally, heard: Vec::new() })
+    }
+
+    /// A connection that has said how it begins, with these settings.
+    pub fn begin(&self, settings: &[u8]) -> io::Result<Line<'_>> {
+        let mut line = self.connect()?;
+        line.send(PREFACE)?;
+        line.send(&frame(SETTINGS, 0, 0, settings))?;
+        line.send(&frame(SETTINGS, 1, 0, &[]))?;
+        Ok(line)
+    }
+
+    /// Sends what is made for each number, over and over on one connection after the other.
+    /// What the server says is read now and then, as a client would.
+    pub fn flood(&self, first: &[u8], mut make: impl FnMut(u32) -> Vec<u8>) {
+        while !self.is_over() {
+            let Ok(mut line) = self.begin(&[]) else { continue };
+            if line.send(first).is_err() {
+                continue;
+            }
+            let mut n = 0;
+            while !self.is_over() {
+                let (mut bytes, begun) = (Vec::with_capacity(32 * 1024), n);
+                while bytes.len() < 16 * 1024 {
+                    bytes.extend(make(n));
+                    n += 1;
+                }
+                let sent = line.send(&bytes);
+                Tally::add(&self.tally.sent, u64::from(n - begun));
+                // Whoever is not read goes on elsewhere.
+                if !line.hear() || sent.is_err_and(|error| !is_late(&error) || line.hear()) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Sends these bytes on connections of their own, each left when it has ended, or soon.
+    pub fn shots(&self, make: impl Fn(u32) -> Vec<u8>) {
+        for n in 0.. {
+            if self.is_over() {
                 break;
             }
+            if let Ok(mut line) = self.begin(&[]) {
+                if line.send(&make(n)).is_ok() {
+                    Tally::add(&self.tally.sent, 1);
+                }
+                let _ = line.socket.set_read_timeout(Some(Duration::from_millis(10)));
+                for _ in 0..3 {
+                    if !line.hear() {
+                        break;
+                    }
+                }
+            }
         }
     }
-}
 
-/// Sends these bytes on connections of their own until this time, each left to end by itself or soon.
-pub fn shots(address: SocketAddr, until: Instant, make: impl Fn(u32) -> Vec<u8>) {
-    let (mut drain, mut n) = (vec![0; 16 * 1024], 0);
-    while Instant::now() < until {
-        if let Ok(mut socket) = begin(address, &[]) {
-            let _ = socket.write_all(&make(n));
-            let _ = socket.set_read_timeout(Some(Duration::from_millis(20)));
-            let _ = socket.read(&mut drain);
+    /// Holds so many connections, each begun in this way, and does something with all of them now and then.
+    pub fn hold<'a>(
+        &'a self,
+        count: usize,
+        open: impl Fn() -> io::Result<Line<'a>>,
+        mut poke: impl FnMut(&mut Line<'a>, u32),
+    ) {
+        let mut lines: Vec<Line<'a>> = (0..count).map_while(|_| open().ok()).collect();
+        Tally::add(&self.tally.sent, lines.len() as u64);
+        for round in 0.. {
+            if self.is_over() {
+                break;
+            }
+            lines.iter_mut().for_each(|line| poke(line, round));
+            std::thread::sleep(Duration::from_millis(50));
         }
-        n += 1;
-    }
-}
-
-/// Holds so many sockets, each begun in this way, and does something with all of them now and then.
-pub fn hold(
-    until: Instant,
-    count: usize,
-    open: impl Fn() -> io::Result<TcpStream>,
-    mut poke: impl FnMut(&mut TcpStream, u32),
-) {
-    let mut sockets: Vec<TcpStream> = (0..count).map_while(|_| open().ok()).collect();
-    let mut round = 0;
-    while Instant::now() < until {
-        sockets.iter_mut().for_each(|socket| poke(socket, round));
-        round += 1;
-        std::thread::sleep(Duration::from_millis(50));
+        // Those that were ended meanwhile are counted.
+        lines.iter_mut().for_each(|line| {
+            line.hear();
+        });
     }
 }

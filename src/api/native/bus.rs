@@ -12,6 +12,7 @@ use futures::stream::{self, BoxStream, Stream, StreamExt};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use prost::Message;
+use tonic::codec::BufferSettings;
 use tonic::codegen::Service;
 use tonic::server::Grpc;
 use tonic::{Status, Streaming};
@@ -25,14 +26,37 @@ use crate::api::observe::Observer;
 use crate::api::status::{message, own_code, readable, status, undecoded};
 use crate::auth::{Action, Resource};
 use crate::error::{Code, Result};
-use crate::limits::PUBLISH_PIPELINE_MAX;
+use crate::limits::{PUBLISH_BUFFER_BYTES, PUBLISH_PIPELINE_MAX, PUBLISH_YIELD_BYTES};
 use crate::metrics::Durations;
 use crate::proto::v1::{PublishRequest, PublishResponse};
 use crate::store::{Receipt, unix_nanos};
 use crate::topic::{TopicName, TraceContext};
 
 type Answer<T> = Pin<Box<dyn Future<Output = Result<tonic::Response<T>, Status>> + Send>>;
-type Codec = ProstCodec<PublishResponse, PublishRequest>;
+type Prost = ProstCodec<PublishResponse, PublishRequest>;
+
+/// Prost's codec, with buffers that are small until a message needs more.
+struct Codec;
+
+impl tonic::codec::Codec for Codec {
+    type Encode = PublishResponse;
+    type Decode = PublishRequest;
+    type Encoder = <Prost as tonic::codec::Codec>::Encoder;
+    type Decoder = <Prost as tonic::codec::Codec>::Decoder;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        Prost::raw_encoder(buffers())
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        Prost::raw_decoder(buffers())
+    }
+}
+
+/// What is read and written at first, and how much is written at once.
+fn buffers() -> BufferSettings {
+    BufferSettings::new(PUBLISH_BUFFER_BYTES, PUBLISH_YIELD_BYTES)
+}
 
 /// Answers a Publish.
 pub async fn publish(
@@ -59,7 +83,7 @@ pub async fn publish_stream(
 }
 
 fn grpc(native: &Native) -> Grpc<Codec> {
-    Grpc::new(Codec::default()).max_decoding_message_size(native.max_message_bytes)
+    Grpc::new(Codec).max_decoding_message_size(native.max_message_bytes)
 }
 
 struct Publish(Native, Caller);
