@@ -21,7 +21,7 @@ pub use account::{Account, Held};
 pub use bucket::{Bucket, Short};
 pub use limit::{CONNECTIONS, Limit, SUBSCRIPTIONS, Scope, TOPICS};
 pub use refusal::{BATCH_TOO_LARGE, EXCEEDED, Refusals};
-pub use rule::{Pattern, Rule, check};
+pub use rule::{Rule, check};
 
 use crate::auth::Principal;
 use crate::error::{Error, Result};

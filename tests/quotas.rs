@@ -7,7 +7,7 @@ use std::time::Duration;
 use bugle::broker::Broker;
 use bugle::config::Config;
 use bugle::proto::v1::{CreateTopicRequest, DeleteTopicRequest, PublishRequest, SubscribeRequest, Topic};
-use bugle::quota::{BATCH_TOO_LARGE, EXCEEDED, Limit, Pattern, Quotas, Rule, Scope};
+use bugle::quota::{BATCH_TOO_LARGE, EXCEEDED, Limit, Quotas, Rule, Scope};
 use bugle::topic::Namespace;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -22,7 +22,7 @@ pub fn namespaces(pattern: &str, limits: &[(Limit, u64)]) -> Rule {
 }
 
 fn rule(scope: Scope, pattern: &str, limits: &[(Limit, u64)]) -> Rule {
-    let rule = Rule::new(scope, Pattern::parse(pattern).unwrap());
+    let rule = Rule::new(scope, pattern).unwrap();
     limits.iter().fold(rule, |rule, (limit, value)| rule.with(*limit, *value).unwrap())
 }
 

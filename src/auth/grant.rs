@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::{Action, Pattern, Resource};
+use super::{Action, Resource};
 use crate::error::{Error, Result};
-use crate::topic::Namespace;
+use crate::topic::{Namespace, Pattern};
 
 /// A set of actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

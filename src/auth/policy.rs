@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use super::grant::Grant;
 use super::who::Who;
-use super::{Action, Identity, Kind, Pattern, Principal, Resource};
+use super::{Action, Identity, Kind, Principal, Resource};
+use crate::topic::Pattern;
 
 /// One policy: these principals may do this.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::grant::{Actions, Grant};
 use super::secret::{Secret, fill};
-use super::{Action, Identity, KeyId, Kind, Pattern, Principal, Proof, refusal};
+use super::{Action, Identity, KeyId, Kind, Principal, Proof, refusal};
 use crate::error::{Error, Result};
 use crate::limits::{GRANTS_MAX, TOKEN_ID_BYTES_MAX};
+use crate::topic::Pattern;
 
 /// What every token begins with.
 pub const PREFIX: &str = "bgt_";

@@ -7,9 +7,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Kind, Pattern, Principal};
+use super::{Kind, Principal};
 use crate::error::{Error, Result};
 use crate::limits::ROLE_BYTES_MAX;
+use crate::topic::Pattern;
 
 /// What a role's name stands behind.
 const ROLE: &str = "role:";

@@ -2,9 +2,9 @@
 //! and what they may do.
 
 use super::tables::{Entries, Wrong, about, list, only, text};
-use crate::auth::{Actions, Grant, Pattern, Role, Rule, Who};
+use crate::auth::{Actions, Grant, Role, Rule, Who};
 use crate::limits::{POLICIES_MAX, ROLE_MEMBERS_MAX};
-use crate::topic::Namespace;
+use crate::topic::{Namespace, Pattern};
 
 /// The section `auth`. An empty path is one that was not given.
 #[derive(Debug, Clone, Default)]

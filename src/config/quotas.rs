@@ -5,7 +5,7 @@
 use super::tables::{self, Entries, Wrong, described};
 use super::units::{format_bytes, parse_bytes};
 use super::value::Raw;
-use crate::quota::{self, Limit, Pattern, Rule, Scope};
+use crate::quota::{self, Limit, Rule, Scope};
 
 /// What is said of them where all options are listed.
 pub const DOC: &str = "\
@@ -35,8 +35,7 @@ pub fn rule(entries: &Entries) -> Result<Rule, Wrong> {
         return Err(whole("has to name one: give either namespace or principal".to_owned()));
     };
     let Raw::Text(text) = raw else { return Err((Some(name.clone()), "has to be one pattern".to_owned())) };
-    let pattern = Pattern::parse(text).map_err(|error| (Some(name.clone()), described(&error)))?;
-    let mut rule = Rule::new(scope, pattern);
+    let mut rule = Rule::new(scope, text).map_err(|error| (Some(name.clone()), described(&error)))?;
     for (name, raw) in entries.iter().filter(|(entry, _)| entry != name) {
         let about = |problem: String| (Some(name.clone()), problem);
         let limit = Limit::parse(name).ok_or_else(|| about(unknown(name)))?;

@@ -4,48 +4,10 @@
 //! several rules for the same one the most exact that says something about a limit counts for that
 //! limit, so that `*` says what everybody has and a longer pattern who has something else.
 
-use std::fmt;
-
 use super::limit::{Limit, Scope};
 use crate::error::{Error, Result};
 use crate::limits::QUOTA_RULES_MAX;
-
-/// A name, or the beginning of names: `orders`, `orders.*`, `*`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Pattern {
-    text: String,
-    is_prefix: bool,
-}
-
-impl Pattern {
-    /// The pattern that is written so. Errors: an empty one, or a `*` that is not the last character.
-    pub fn parse(text: &str) -> Result<Pattern> {
-        let (text, is_prefix) = match text.strip_suffix('*') {
-            Some(prefix) => (prefix, true),
-            None => (text, false),
-        };
-        if text.contains('*') || (text.is_empty() && !is_prefix) {
-            let description =
-                "has to be a name, or the beginning of names with a * behind it, such as orders.*";
-            return Err(Error::field("pattern", description));
-        }
-        Ok(Pattern { text: text.to_owned(), is_prefix })
-    }
-
-    /// How exactly it names this one; `None` where it does not. More is more exact.
-    fn names(&self, name: &str) -> Option<usize> {
-        match self.is_prefix {
-            true => name.starts_with(&self.text).then_some(self.text.len()),
-            false => (name == self.text).then_some(usize::MAX),
-        }
-    }
-}
-
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.text, if self.is_prefix { "*" } else { "" })
-    }
-}
+use crate::topic::Pattern;
 
 /// What some namespaces or principals may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,9 +21,15 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// A rule without limits.
-    pub fn new(scope: Scope, pattern: Pattern) -> Rule {
-        Rule { scope, pattern, limits: [None; Limit::ALL.len()] }
+    /// A rule without limits, for those whom a pattern names that is written so: `orders`, `orders.*`, `*`.
+    /// Errors: an empty one, or a `*` that is not the last character.
+    pub fn new(scope: Scope, pattern: &str) -> Result<Rule> {
+        let pattern = Pattern::read(pattern).ok_or_else(|| {
+            let description =
+                "has to be a name, or the beginning of names with a * behind it, such as orders.*";
+            Error::field("pattern", description)
+        })?;
+        Ok(Rule { scope, pattern, limits: [None; Limit::ALL.len()] })
     }
 
     /// The same rule, with so much of this. Errors: a limit that this scope does not have, and a rate
@@ -109,7 +77,7 @@ pub fn check(rules: &[Rule]) -> Result<()> {
 pub fn limits_of(rules: &[Rule], scope: Scope, name: &str) -> [Option<u64>; Limit::ALL.len()] {
     let mut best = [(0, None); Limit::ALL.len()];
     for rule in rules.iter().filter(|rule| rule.scope == scope) {
-        let Some(exactness) = rule.pattern.names(name) else { continue };
+        let Some(exactness) = rule.pattern.exactness(name) else { continue };
         for (best, limit) in best.iter_mut().zip(rule.limits) {
             if limit.is_some() && (best.1.is_none() || exactness > best.0) {
                 *best = (exactness, limit);
@@ -124,7 +92,7 @@ mod tests {
     use super::*;
 
     fn rule(scope: Scope, pattern: &str, limits: &[(Limit, u64)]) -> Rule {
-        let rule = Rule::new(scope, Pattern::parse(pattern).unwrap());
+        let rule = Rule::new(scope, pattern).unwrap();
         limits.iter().fold(rule, |rule, (limit, value)| rule.with(*limit, *value).unwrap())
     }
 
@@ -147,17 +115,19 @@ mod tests {
     #[test]
     fn a_pattern_is_a_name_or_the_beginning_of_names() {
         for text in ["orders", "orders.*", "*", "key:*"] {
-            assert_eq!(Pattern::parse(text).unwrap().to_string(), text);
+            assert_eq!(Rule::new(Scope::Namespace, text).unwrap().pattern.to_string(), text);
         }
         for text in ["", "a*b", "**", "*a"] {
-            assert!(Pattern::parse(text).is_err(), "{text:?}");
+            let error = Rule::new(Scope::Namespace, text).unwrap_err();
+            let violation = &error.violations()[0];
+            assert_eq!(violation.field, "pattern", "{text:?}");
+            assert!(violation.description.starts_with("has to be a name, or the beginning"), "{violation:?}");
         }
-        assert_eq!(Pattern::parse("orders.*").unwrap().names("orders"), None);
     }
 
     #[test]
     fn rules_that_mean_nothing_are_mistakes() {
-        let all = |scope| Rule::new(scope, Pattern::parse("*").unwrap());
+        let all = |scope| Rule::new(scope, "*").unwrap();
         assert!(all(Scope::Principal).with(Limit::RetainedBytes, 1).is_err());
         assert!(all(Scope::Namespace).with(Limit::Connections, 1).is_err());
         assert!(all(Scope::Namespace).with(Limit::PublishMessages, 0).is_err());

@@ -8,7 +8,7 @@ use crate::error::Code;
 use crate::topic::Budget;
 
 fn rule(scope: Scope, pattern: &str, limits: &[(Limit, u64)]) -> Rule {
-    let rule = Rule::new(scope, Pattern::parse(pattern).unwrap());
+    let rule = Rule::new(scope, pattern).unwrap();
     limits.iter().fold(rule, |rule, (limit, value)| rule.with(*limit, *value).unwrap())
 }
 

@@ -4,7 +4,8 @@
 
 use std::sync::LazyLock;
 
-use bugle::auth::{Access, Pattern, Policies, Presented, Secret, Settings, Vault, Who};
+use bugle::auth::{Access, Policies, Presented, Secret, Settings, Vault, Who};
+use bugle::topic::Pattern;
 
 static ACCESS: LazyLock<Access> = LazyLock::new(|| {
     let (vault, token_secret) = (Vault::open(None).unwrap(), Secret::random(32).unwrap());

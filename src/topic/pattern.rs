@@ -1,8 +1,9 @@
 //! A pattern of names: one name, or all names that begin in a certain way.
 //!
 //! `orders` is that name alone; `orders.*` is every name that begins with `orders.`, which `orders`
-//! and `ordersX` do not; `*` is every name. There is no other wildcard, so a reader of a policy sees
-//! at once what it covers. Names are compared byte by byte: letters that only look alike differ.
+//! and `ordersX` do not; `*` is every name. There is no other wildcard, so a reader of a policy or a
+//! quota sees at once whom it is for. Names are compared byte by byte: letters that only look alike
+//! differ.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,31 +28,44 @@ impl Pattern {
         Pattern { stem: Arc::from(""), is_prefix: true }
     }
 
-    /// Reads a pattern; the errors name this field.
-    pub fn parse(field: &str, text: &str) -> Result<Pattern> {
+    /// The pattern that is written so; `None` where that is empty, or has a `*` before its end.
+    pub fn read(text: &str) -> Option<Pattern> {
         let (stem, is_prefix) = match text.strip_suffix(WILDCARD) {
             Some(stem) => (stem, true),
             None => (text, false),
         };
-        let problem = if text.is_empty() {
-            "has to be given; * is every name".to_owned()
-        } else if stem.contains(WILDCARD) {
-            "can have one *, and only at its end, such as orders.*".to_owned()
-        } else if text.len() > PATTERN_BYTES_MAX {
-            format!("has {} bytes; at most {PATTERN_BYTES_MAX} are allowed", text.len())
-        } else if text.trim() != text || text.chars().any(char::is_control) {
-            "has to be without control characters, and to begin and end with a visible character".to_owned()
-        } else {
-            return Ok(Pattern { stem: Arc::from(stem), is_prefix });
+        let is_one = !text.is_empty() && !stem.contains(WILDCARD);
+        is_one.then(|| Pattern { stem: Arc::from(stem), is_prefix })
+    }
+
+    /// The same, where such names can be: bounded, without control characters, visible at both ends. The errors
+    /// name this field.
+    pub fn parse(field: &str, text: &str) -> Result<Pattern> {
+        let problem = match Pattern::read(text) {
+            None if text.is_empty() => "has to be given; * is every name".to_owned(),
+            None => "can have one *, and only at its end, such as orders.*".to_owned(),
+            Some(_) if text.len() > PATTERN_BYTES_MAX => {
+                format!("has {} bytes; at most {PATTERN_BYTES_MAX} are allowed", text.len())
+            }
+            Some(_) if text.trim() != text || text.chars().any(char::is_control) => {
+                "has to be without control characters, and to begin and end with a visible character"
+                    .to_owned()
+            }
+            Some(pattern) => return Ok(pattern),
         };
         Err(Error::field(field, problem))
     }
 
     /// Whether this name is one of its.
     pub fn matches(&self, name: &str) -> bool {
+        self.exactness(name).is_some()
+    }
+
+    /// How exactly it names this one; `None` where it does not. More is more exact, and the name itself most.
+    pub fn exactness(&self, name: &str) -> Option<usize> {
         match self.is_prefix {
-            true => name.as_bytes().starts_with(self.stem.as_bytes()),
-            false => name == &*self.stem,
+            true => name.starts_with(&*self.stem).then_some(self.stem.len()),
+            false => (name == &*self.stem).then_some(usize::MAX),
         }
     }
 
@@ -115,6 +129,28 @@ mod tests {
             assert_eq!(it.to_string(), text);
             assert!(matching.iter().all(|name| it.matches(name)), "{text}");
             assert!(!others.iter().any(|name| it.matches(name)), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_longer_of_two_is_the_more_exact_and_the_name_itself_is_most() {
+        let exactness = |text: &str, name: &str| pattern(text).exactness(name);
+        assert!(exactness("*", "eu.x") < exactness("eu*", "eu.x"));
+        assert!(exactness("eu*", "eu.x") < exactness("eu.*", "eu.x"));
+        assert!(exactness("eu.x*", "eu.x") < exactness("eu.x", "eu.x"));
+        assert_eq!(
+            (exactness("*", "eu"), exactness("eu.*", "eu"), exactness("e", "eu")),
+            (Some(0), None, None)
+        );
+    }
+
+    #[test]
+    fn reading_alone_looks_at_the_wildcard_and_at_nothing_else() {
+        for text in [" a", "a\n*", "*", &"x".repeat(2000)] {
+            assert_eq!(Pattern::read(text).unwrap().to_string(), text);
+        }
+        for text in ["", "a*b", "**", "*a"] {
+            assert_eq!(Pattern::read(text), None, "{text:?}");
         }
     }
 
