@@ -51,8 +51,8 @@ const OPTIONS: [&str; 6] = [
 
 /// Runs an attack beside healthy clients, on a server of its own; what was wrong.
 async fn attacked(case: &Case) -> Vec<String> {
-    let server = Server::start(&OPTIONS, case.files);
-    let healthy = Healthy::start(server.address).await;
+    let server = Server::start(&OPTIONS, case.files, case.tls);
+    let healthy = Healthy::start(&server).await;
     tokio::time::sleep(WARM).await;
     let begun = healthy.now();
     tokio::time::sleep(BEFORE).await;

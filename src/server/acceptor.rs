@@ -61,12 +61,12 @@ impl<'a> Acceptor<'a> {
     pub async fn run(&self, listener: &TcpListener) {
         let mut backoff = limits::ACCEPT_BACKOFF_MIN;
         for turn in 1u64.. {
-            // Whoever is served already does not wait behind a crowd that comes.
+            // Whoever is served already does not wait behind a crowd that comes; and the crowd not for ever.
             if turn.is_multiple_of(limits::ACCEPTS_PER_TURN) {
-                tokio::task::yield_now().await;
-            }
-            while is_behind() {
-                tokio::time::sleep(limits::BEHIND_WAIT).await;
+                match is_behind() {
+                    true => tokio::time::sleep(limits::BEHIND_WAIT).await,
+                    false => tokio::task::yield_now().await,
+                }
             }
             let Some(handshake) = self.handshake().await else { return };
             match listener.accept().await {

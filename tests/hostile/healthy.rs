@@ -1,12 +1,13 @@
 //! Clients that mean well, beside those who do not: one publishes all the time, two subscribe, and what each
 //! message took is written down.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bugle::client::{Client, Event};
+
+use super::server::Server;
 
 /// Messages a second.
 const RATE: u64 = 400;
@@ -20,7 +21,7 @@ pub struct Healthy {
 }
 
 impl Healthy {
-    pub async fn start(address: SocketAddr) -> Healthy {
+    pub async fn start(server: &Server) -> Healthy {
         let healthy = Healthy {
             began: Instant::now(),
             delays: Arc::default(),
@@ -28,11 +29,11 @@ impl Healthy {
             stop: Arc::default(),
         };
         for _ in 0..2 {
-            let client = Client::connect(format!("http://{address}")).await.unwrap();
+            let client = server.client().connect().await.unwrap();
             let subscription = client.subscribe("healthy").open().await.unwrap();
             tokio::spawn(healthy.listen(subscription));
         }
-        let client = Client::connect(format!("http://{address}")).await.unwrap();
+        let client = server.client().connect().await.unwrap();
         tokio::spawn(healthy.publish(client));
         healthy
     }

@@ -5,17 +5,20 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use bugle::client::Client;
+use bugle::client::{Client, ClientBuilder};
+use tempfile::TempDir;
 
 pub struct Server {
     pub address: SocketAddr,
     metrics: SocketAddr,
     child: Child,
+    certificates: Option<TempDir>,
 }
 
 impl Server {
-    /// Starts one with these options, and at most so many files where that is said.
-    pub fn start(options: &[&str], files: Option<u64>) -> Server {
+    /// Starts one with these options, and at most so many files where that is said; with certificates of its own
+    /// where it is to speak TLS.
+    pub fn start(options: &[&str], files: Option<u64>, tls: bool) -> Server {
         let program = env!("CARGO_BIN_EXE_bugle");
         let mut command = match files {
             Some(files) => {
@@ -28,6 +31,16 @@ impl Server {
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--log-level", "error"])
             .args(options);
+        let certificates = tls.then(|| {
+            let folder = TempDir::new().unwrap();
+            let mut certs = Command::new(program);
+            certs.args(["certs", "dev", "--dir"]).arg(folder.path()).stdout(Stdio::null());
+            assert!(certs.status().unwrap().success());
+            for (key, name) in [("cert", "server.pem"), ("key", "server.key")] {
+                command.args(["--set", &format!("tls.{key}={}", folder.path().join(name).display())]);
+            }
+            folder
+        });
         let ours = |name: &str| name.starts_with("BUGLE_") || name.starts_with("OTEL_");
         for (name, _) in std::env::vars().filter(|(name, _)| ours(name)) {
             command.env_remove(name);
@@ -37,7 +50,19 @@ impl Server {
         let address = lines.next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
         let metrics = lines.next().unwrap();
         let metrics = metrics.split("http://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap();
-        Server { address, metrics, child }
+        Server { address, metrics, child, certificates }
+    }
+
+    /// A client of its.
+    pub fn client(&self) -> ClientBuilder {
+        match &self.certificates {
+            Some(folder) => {
+                let authority = std::fs::read_to_string(folder.path().join("ca.pem")).unwrap();
+                Client::builder(format!("https://localhost:{}", self.address.port()))
+                    .ca_certificate(authority)
+            }
+            None => Client::builder(format!("http://{}", self.address)),
+        }
     }
 
     /// Its memory, bytes.
@@ -68,19 +93,10 @@ impl Server {
     /// connections and streams, and files.
     pub async fn is_well(&self, before: [u64; 2], files: u64) -> Result<(), String> {
         let work = async {
-            let client =
-                Client::connect(format!("http://{}", self.address)).await.map_err(|it| it.to_string())?;
+            let client = self.client().connect().await.map_err(|it| it.to_string())?;
             let mut heard = client.subscribe("new").open().await.map_err(|it| it.to_string())?;
             client.publish("new", "x").await.map_err(|it| it.to_string())?;
-            loop {
-                let e = heard.next().await;
-                if std::env::var_os("TR").is_some() {
-                    println!("EV {e:?}");
-                }
-                if matches!(e, Some(Ok(bugle::client::Event::Message(_)))) {
-                    break;
-                }
-            }
+            while !matches!(heard.next().await, Some(Ok(bugle::client::Event::Message(_)))) {}
             drop((heard, client));
             while self.open() > before || self.files() > files + 2 {
                 tokio::time::sleep(Duration::from_millis(50)).await;

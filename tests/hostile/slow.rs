@@ -1,9 +1,25 @@
 //! Attacks by those who come in numbers and do little: sockets that are opened and held, bytes that trickle,
 //! answers that nobody reads.
 
+use std::sync::Arc;
+
 use super::case::Expected::*;
-use super::case::{Case, case};
+use super::case::{Case, behind_tls, case};
 use super::wire::*;
+
+/// What a client of TLS says first.
+fn hello() -> Vec<u8> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let mut config =
+        builder.unwrap().with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let name = "localhost".try_into().unwrap();
+    let mut connection = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut bytes = Vec::new();
+    connection.write_tls(&mut bytes).unwrap();
+    bytes
+}
 
 pub const CASES: &[Case] = &[
     case("connections that say nothing", Sent(200), |attack| {
@@ -30,9 +46,30 @@ pub const CASES: &[Case] = &[
             Tally::add(&attack.tally.sent, u64::from(attack.connect().is_ok()));
         }
     }),
-    case("halves of handshakes of TLS", Sent(200), |attack| {
-        let hello = [22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
-        attack.hold(200, || attack.connect().and_then(|mut it| it.send(&hello).map(|()| it)), |_, _| ());
+    behind_tls("halves of handshakes of TLS", Sent(200), |attack| {
+        let hello = hello();
+        let half = hello.get(..hello.len() / 2).unwrap();
+        attack.hold(200, || attack.connect().and_then(|mut it| it.send(half).map(|()| it)), |_, _| ());
+    }),
+    behind_tls("handshakes of TLS that stop at what only the client can say", Sent(1000), |attack| {
+        let hello = hello();
+        while !attack.is_over() {
+            if let Ok(mut line) = attack.connect() {
+                let sent = line.send(&hello).is_ok() && line.hear();
+                Tally::add(&attack.tally.sent, u64::from(sent));
+            }
+        }
+    }),
+    behind_tls("what is no handshake of TLS", Sent(1000), |attack| {
+        let hello = hello();
+        while !attack.is_over() {
+            for bytes in [PREFACE, b"GET / HTTP/1.1\r\n\r\n", &hello[5..], &[22, 3, 1, 0x40, 1, 7], &[0; 100]]
+            {
+                if let Ok(mut line) = attack.connect() {
+                    Tally::add(&attack.tally.sent, u64::from(line.send(bytes).is_ok()));
+                }
+            }
+        }
     }),
     case("requests of HTTP/1", Sent(1000), |attack| {
         while !attack.is_over() {

@@ -161,25 +161,29 @@ pub struct Line<'a> {
     pub socket: TcpStream,
     tally: &'a Tally,
     heard: Vec<u8>,
+    has_ended: bool,
 }
 
 impl Line<'_> {
     /// Sends this. Errors: the server ended it, or does not read for a while.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.socket.write_all(bytes)
+        self.socket.write_all(bytes).inspect_err(|error| self.note(error))
+    }
+
+    fn note(&mut self, error: &io::Error) {
+        if !is_late(error) && !std::mem::replace(&mut self.has_ended, true) {
+            Tally::add(&self.tally.ended, 1);
+        }
     }
 
     /// Reads what there is, or comes soon; false where the server has ended it.
     pub fn hear(&mut self) -> bool {
         let mut bytes = [0; 64 * 1024];
-        let goes_on = match self.socket.read(&mut bytes) {
-            Ok(0) => false,
-            Ok(count) => {
-                self.heard.extend(&bytes[..count]);
-                true
-            }
-            Err(error) => is_late(&error),
-        };
+        match self.socket.read(&mut bytes) {
+            Ok(0) => self.note(&io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => self.heard.extend(&bytes[..count]),
+            Err(error) => self.note(&error),
+        }
         let mut rest = &self.heard[..];
         while let [a, b, c, kind, head @ ..] = rest
             && let Some(next) = head.get(5 + u32::from_be_bytes([0, *a, *b, *c]) as usize..)
@@ -193,10 +197,7 @@ impl Line<'_> {
             rest = next;
         }
         self.heard = rest.to_vec();
-        if !goes_on {
-            Tally::add(&self.tally.ended, 1);
-        }
-        goes_on
+        !self.has_ended
     }
 }
 
@@ -216,7 +217,7 @@ impl Attack {
         socket.set_read_timeout(Some(Duration::from_millis(1)))?;
         socket.set_nodelay(true)?;
         Tally::add(&self.tally.connections, 1);
-        Ok(Line { socket, tally: &self.tally, heard: Vec::new() })
+        Ok(Line { socket, tally: &self.tally, heard: Vec::new(), has_ended: false })
     }
 
     /// A connection that has said how it begins, with these settings.
@@ -246,7 +247,7 @@ impl Attack {
                 let sent = line.send(&bytes);
                 Tally::add(&self.tally.sent, u64::from(n - begun));
                 // Whoever is not read goes on elsewhere.
-                if !line.hear() || sent.is_err_and(|error| !is_late(&error) || line.hear()) {
+                if !line.hear() || sent.is_err() {
                     break;
                 }
             }
