@@ -337,8 +337,6 @@ pub const KEY_SET_KEYS_MAX: usize = 100;
 /// Keys of a set that one JWT is tried against: more than one have the same id only while an issuer
 /// changes them.
 pub const KEY_SET_TRIES_MAX: usize = 4;
-/// Bits of an RSA key of an issuer: shorter ones can be broken, longer ones take too long to verify.
-pub const RSA_KEY_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// Most that the clocks of an issuer and of this server may differ by.
 pub const LEEWAY_MAX: Duration = Duration::from_secs(300);
 /// What they may differ by when nothing else is said.

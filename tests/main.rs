@@ -36,7 +36,6 @@ mod reflection;
 mod refusals;
 mod renewal;
 mod retention;
-mod secrets;
 mod silence;
 mod slow;
 mod spans;

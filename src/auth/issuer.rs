@@ -7,14 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
-use x509_parser::prelude::FromDer;
-use x509_parser::public_key::RSAPublicKey;
 
 use super::jwks::{KeySet, KeySource};
 use super::secret::Secret;
-use super::{Kind, Principal};
 use crate::error::{Code, Error, Result};
-use crate::limits::{KEY_SET_BYTES_MAX, LEEWAY_MAX, RSA_KEY_BITS, SECRET_FILE_BYTES_MAX};
+use crate::limits::{KEY_SET_BYTES_MAX, SECRET_FILE_BYTES_MAX};
 
 /// An issuer of JWTs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,48 +83,7 @@ pub fn check_algorithms(names: &[String], keys: &KeysAt) -> Result<Vec<Algorithm
     Ok(algorithms)
 }
 
-/// Whether nobody on the way can change what this URL answers.
-fn is_trusty(url: &str) -> bool {
-    let Ok(parsed) = url.parse::<http::Uri>() else { return false };
-    let host = parsed.host().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    let is_here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    let is_plain = !host.is_empty() && parsed.authority().is_some_and(|it| !it.as_str().contains('@'));
-    match parsed.scheme_str() {
-        Some("https") => is_plain,
-        Some("http") => is_plain && is_here,
-        _ => false,
-    }
-}
-
 impl Issuer {
-    /// What is wrong with one, however it was made: the field, and what to change.
-    pub fn problem(&self) -> Option<(&'static str, &'static str)> {
-        if Principal::new(Kind::Jwt, &self.name).is_err() || self.name.contains(['/', '*', ':']) {
-            return Some((
-                "name",
-                "has to be a word without white space, /, : and *; policies say jwt:NAME/…",
-            ));
-        }
-        if self.issuer.is_empty() {
-            return Some(("issuer", "has to be what its JWTs have as iss"));
-        }
-        if self.audiences.is_empty() || self.audiences.iter().any(String::is_empty) {
-            return Some((
-                "audience",
-                "has to be given: a JWT that was made for others is not for this server",
-            ));
-        }
-        if matches!(&self.keys, KeysAt::Url(url) if !is_trusty(url)) {
-            return Some((
-                "jwks_url",
-                "has to be a URL that begins with https://, or with http:// on this machine: whoever can answer in \
-                 its stead could sign for everybody",
-            ));
-        }
-        (self.leeway > LEEWAY_MAX).then_some(("leeway", "is more than clocks may differ by: five minutes"))
-    }
-
     /// Its algorithms. Errors: they and its keys do not fit.
     pub fn algorithms(&self) -> Result<Vec<Algorithm>> {
         check_algorithms(&self.algorithms, &self.keys)
@@ -193,29 +149,7 @@ fn public_key(path: &Path, algorithms: &[Algorithm]) -> Result<DecodingKey> {
             _ => true,
         })
     };
-    let key = key.ok().filter(fits).ok_or_else(|| {
+    key.ok().filter(fits).ok_or_else(|| {
         unusable(path, &format!("holds no {kind} public key in PEM, which the algorithms of the issuer need"))
-    })?;
-    match key.try_get_as_bytes().ok().filter(|_| family == Some(AlgorithmFamily::Rsa)).and_then(rsa_bits) {
-        Some(bits) if !RSA_KEY_BITS.contains(&bits) => {
-            let (least, most) = (RSA_KEY_BITS.start(), RSA_KEY_BITS.end());
-            let problem = format!("holds an RSA key of {bits} bits; make one of {least} to {most}");
-            Err(unusable(path, &problem))
-        }
-        _ => Ok(key),
-    }
-}
-
-/// The bits of the modulus of a key that is written as PKCS #1 has it.
-fn rsa_bits(bytes: &[u8]) -> Option<usize> {
-    let (_, key) = RSAPublicKey::from_der(bytes).ok()?;
-    Some(bits(key.modulus))
-}
-
-/// The bits of a number, the greatest first.
-pub fn bits(number: &[u8]) -> usize {
-    let significant =
-        number.iter().position(|byte| *byte != 0).and_then(|at| number.get(at..)).unwrap_or_default();
-    let first = significant.first().map_or(0, |byte| byte.leading_zeros() as usize);
-    (significant.len() * 8).saturating_sub(first)
+    })
 }

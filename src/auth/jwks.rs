@@ -10,15 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use serde::Deserialize;
 
-use super::issuer::bits;
 use crate::error::{Code, Error, Result};
-use crate::limits::{KEY_SET_BYTES_MAX, KEY_SET_KEYS_MAX, KEY_SET_TRIES_MAX, RSA_KEY_BITS};
+use crate::limits::{KEY_SET_BYTES_MAX, KEY_SET_KEYS_MAX, KEY_SET_TRIES_MAX};
 
 /// A key, and what it may verify.
 #[derive(Clone)]
@@ -121,19 +118,6 @@ fn usable(jwk: Jwk) -> Option<VerifyingKey> {
     };
     if let Some(only) = said.key_algorithm {
         algorithms.retain(|algorithm| KeyAlgorithm::from(*algorithm) == only);
-    }
-    if let AlgorithmParameters::RSA(parameters) = &jwk.algorithm {
-        let bits = URL_SAFE_NO_PAD.decode(&parameters.n).map_or(0, |modulus| bits(&modulus));
-        if !RSA_KEY_BITS.contains(&bits) {
-            let (kid, least) = (said.key_id.as_deref(), RSA_KEY_BITS.start());
-            tracing::warn!(
-                kid,
-                bits,
-                least,
-                "an RSA key of a key set is too small or too large, and not used"
-            );
-            return None;
-        }
     }
     let key = DecodingKey::from_jwk(&jwk).ok()?;
     (is_meant && !algorithms.is_empty()).then(|| VerifyingKey { kid: jwk.common.key_id, algorithms, key })

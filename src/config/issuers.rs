@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use super::tables::{Entries, Wrong, list, only, text};
 use super::units::{format_duration, parse_duration};
-use crate::auth::{Issuer, KeysAt, check_algorithms};
+use super::value::{Kind, Raw};
+use crate::auth::{self, Issuer, KeysAt, Principal, check_algorithms};
 use crate::limits::{ISSUERS_MAX, LEEWAY_DEFAULT, LEEWAY_MAX};
 
 /// What is said of issuers where all options are listed.
@@ -41,10 +42,22 @@ const KNOWN: [&str; 11] = [
 pub fn issuer(entries: &Entries, place: &str) -> Result<Issuer, Wrong> {
     only(entries, &KNOWN, "an issuer")?;
     let name = needed(entries, "name")?;
+    if Principal::new(auth::Kind::Jwt, name).is_err() || name.contains(['/', '*', ':']) {
+        return Err(about(
+            "name",
+            "has to be a word without white space, /, : and *; policies say jwt:NAME/…",
+        ));
+    }
     let keys = keys(entries)?;
     let algorithms = list(entries, "algorithms")?.unwrap_or_default();
     check_algorithms(&algorithms, &keys).map_err(|problem| (Some("algorithms".to_owned()), problem))?;
     let audiences = list(entries, "audience")?.unwrap_or_default();
+    if audiences.is_empty() || audiences.iter().any(String::is_empty) {
+        return Err(about(
+            "audience",
+            "has to be given: a JWT that was made for others is not for this server",
+        ));
+    }
     let leeway = match text(entries, "leeway")? {
         None => LEEWAY_DEFAULT,
         Some(text) => parse_duration(text).filter(|leeway| *leeway <= LEEWAY_MAX).ok_or_else(|| {
@@ -56,7 +69,7 @@ pub fn issuer(entries: &Entries, place: &str) -> Result<Issuer, Wrong> {
         Some("") => Err(about(name, "has to be the name of a claim")),
         claim => Ok(claim.map(str::to_owned)),
     };
-    let issuer = Issuer {
+    Ok(Issuer {
         name: name.to_owned(),
         issuer: needed(entries, "issuer")?.to_owned(),
         audiences,
@@ -66,11 +79,7 @@ pub fn issuer(entries: &Entries, place: &str) -> Result<Issuer, Wrong> {
         roles_claim: claim("roles_claim")?,
         leeway,
         place: place.to_owned(),
-    };
-    match issuer.problem() {
-        Some((field, problem)) => Err(about(field, problem)),
-        None => Ok(issuer),
-    }
+    })
 }
 
 /// The one place where its keys are.
@@ -92,6 +101,14 @@ fn keys(entries: &Entries) -> Result<KeysAt, Wrong> {
         }
     }
     match (found.pop(), found.is_empty()) {
+        (Some((name, KeysAt::Url(url))), true) => match is_trusty(&url) {
+            true => Ok(KeysAt::Url(url)),
+            false => Err(about(
+                name,
+                "has to be a URL that begins with https://, or with http:// on this machine: whoever can answer \
+                 in its stead could sign for everybody",
+            )),
+        },
         (Some((_, keys)), true) => Ok(keys),
         (Some((name, _)), false) => Err(about(name, "is one place of keys too many; give one alone")),
         (None, _) => Err((
@@ -99,6 +116,16 @@ fn keys(entries: &Entries) -> Result<KeysAt, Wrong> {
             "has to have its keys: jwks_url, jwks_file, public_key_file or secret_file".to_owned(),
         )),
     }
+}
+
+/// Whether nobody on the way can change what this URL answers.
+fn is_trusty(url: &str) -> bool {
+    let is_url = Kind::Url.parse(&Raw::Text(url.to_owned())).is_ok();
+    let host =
+        url.parse::<http::Uri>().ok().and_then(|url| url.host().map(str::to_owned)).unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    let is_here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    is_url && (url.starts_with("https://") || (url.starts_with("http://") && is_here))
 }
 
 /// What is wrong between issuers that are each right.
@@ -153,7 +180,6 @@ fn about(name: &str, problem: &str) -> Wrong {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::value::Raw;
 
     fn read(changes: &[(&str, &str)]) -> Result<Issuer, Wrong> {
         let mut entries = vec![

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::auth::{Grant, KeysAt, Role, Rule, Who};
 use crate::error::Code;
-use minting::{Corp, EC_PUBLIC_PEM, RSA_PUBLIC_PEM, SECRET, SMALL_RSA_PUBLIC_PEM, encoded, with};
+use minting::{Corp, EC_PUBLIC_PEM, RSA_PUBLIC_PEM, SECRET, encoded, with};
 
 const NANOS: u64 = 1_000_000_000;
 /// Seconds.
@@ -251,63 +251,6 @@ fn a_key_set_from_a_url_is_asked_for_and_a_broken_one_changes_nothing() {
 }
 
 #[test]
-fn every_algorithm_that_can_be_named_is_verified_with_its_key_and_no_other() {
-    let house = House::new();
-    let corp = &house.corp;
-    let keys = json!({"keys": [
-        corp.rsa_jwk(json!({"kid": "rsa"})), corp.ec_jwk(json!({"kid": "ec"})),
-        corp.ec384_jwk(json!({"kid": "ec384"})), corp.ed_jwk(json!({"kid": "ed"})),
-    ]});
-    let set = KeysAt::SetFile(house.file("wide.json", keys.to_string().as_bytes()));
-    let rsa = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
-    let wide = [&rsa[..], &["ES256", "ES384", "EdDSA"]].concat();
-    let shared = KeysAt::SecretFile(house.file("secret", SECRET));
-    let issuers = vec![issuer("wide", &wide, set), issuer("shared", &["HS256", "HS384", "HS512"], shared)];
-    house.access.trust(house.access.issuers(issuers).unwrap());
-    let fits = |algorithm: &str, kid: &str| match kid {
-        "rsa" => rsa.contains(&algorithm),
-        "ec" => algorithm == "ES256",
-        "ec384" => algorithm == "ES384",
-        _ => algorithm == "EdDSA",
-    };
-    for algorithm in wide {
-        for kid in ["rsa", "ec", "ec384", "ed"] {
-            let jwt = corp.sign(&json!({"alg": algorithm, "kid": kid}), &claims_of("wide"));
-            assert_eq!(house.prove(&jwt).is_ok(), fits(algorithm, kid), "{algorithm} {kid}");
-        }
-    }
-    for algorithm in ["HS256", "HS384", "HS512"] {
-        let jwt = corp.sign(&json!({"alg": algorithm}), &claims_of("shared"));
-        assert!(house.prove(&jwt).is_ok(), "{algorithm}");
-    }
-}
-
-#[test]
-fn an_issuer_that_a_program_makes_has_to_be_what_one_of_the_configuration_has() {
-    let house = House::new();
-    let set = || KeysAt::SetFile(house.file("jwks.json", house.set().as_bytes()));
-    let good = || issuer("corp", &["RS256"], set());
-    assert!(house.access.issuers(vec![good()]).is_ok());
-    let at = |url: &str| KeysAt::Url(url.to_owned());
-    for (wrong, words) in [
-        (Issuer { keys: at("http://id.corp/keys"), ..good() }, "https://"),
-        (Issuer { keys: at("https://me@id.corp/keys"), ..good() }, "https://"),
-        (Issuer { keys: at("file:///etc/passwd"), ..good() }, "https://"),
-        (Issuer { keys: at("keys"), ..good() }, "https://"),
-        (Issuer { leeway: Duration::from_secs(3600), ..good() }, "clocks"),
-        (Issuer { name: "a/b".to_owned(), ..good() }, "without white space"),
-        (Issuer { issuer: String::new(), ..good() }, "iss"),
-        (Issuer { audiences: Vec::new(), ..good() }, "made for others"),
-    ] {
-        let error = house.access.issuers(vec![wrong]).unwrap_err();
-        assert!(error.message().contains(words), "{words}: {error}");
-    }
-    for url in ["https://id.corp/keys", "http://localhost:1/keys", "http://[::1]:1/", "http://127.0.0.1/"] {
-        house.access.issuers(vec![Issuer { keys: at(url), ..good() }]).unwrap();
-    }
-}
-
-#[test]
 fn keys_that_do_not_fit_their_algorithms_are_no_keys() {
     let house = House::new();
     let public = |content: &str| {
@@ -315,8 +258,6 @@ fn keys_that_do_not_fit_their_algorithms_are_no_keys() {
         KeysAt::PublicKeyFile(house.file(&name, content.as_bytes()))
     };
     let private = include_str!("tests/rsa.pem");
-    let small = json!({"keys": [{"kty": "RSA", "kid": "small", "n": encoded([0xc5; 128]), "e": "AQAB"}]});
-    let small = house.file("small.json", small.to_string().as_bytes());
     for (algorithms, keys, words) in [
         (&["HS256"][..], public(RSA_PUBLIC_PEM), "needs a secret_file"),
         (&["HS256"], KeysAt::Url("https://id.corp/keys".to_owned()), "needs a secret_file"),
@@ -332,8 +273,6 @@ fn keys_that_do_not_fit_their_algorithms_are_no_keys() {
         (&["EdDSA"], public(EC_PUBLIC_PEM), "no Ed25519"),
         (&["RS256"], public(private), "private key"),
         (&["RS256"], public("hello"), "no RSA"),
-        (&["PS512"], public(SMALL_RSA_PUBLIC_PEM), "an RSA key of 1024 bits; make one of 2048 to 8192"),
-        (&["RS256"], KeysAt::SetFile(small), "no key that can verify"),
         (&["HS256"], KeysAt::SecretFile(house.file("pem", RSA_PUBLIC_PEM.as_bytes())), "PEM"),
         (&["HS256"], KeysAt::SecretFile(house.file("short", b"short")), "32 to 4096"),
         (&["RS256"], KeysAt::SetFile(house.file("set", b"{\"keys\": []}")), "no key that can verify"),

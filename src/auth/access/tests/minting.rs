@@ -6,23 +6,13 @@ use ring::hmac;
 use ring::rand::SystemRandom;
 use ring::rsa::{KeyPair as RsaKeyPair, PublicKeyComponents};
 use ring::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
-    RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512,
-    RsaEncoding,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256,
 };
 use serde_json::{Value, json};
 
 /// For these tests alone: it signs nothing that anybody trusts.
 const RSA_PEM: &str = include_str!("rsa.pem");
 pub const RSA_PUBLIC_PEM: &str = include_str!("rsa.pub.pem");
-/// Of 1,024 bits.
-pub const SMALL_RSA_PUBLIC_PEM: &str = "\
------BEGIN PUBLIC KEY-----\n\
-MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQD4fW88YguCpn0DbOUBLac8wj7R\n\
-S03V2m9Pc+IL+KIrkyJGNO+RACxs2uvj1FiGALScB2SCe133pZWcM++aW9Cm0IW1\n\
-SPB+IQk6ekxGMmzZWMTQ6tmJRhhJTfEwa5rYSzxz/Gx6OasCyqJKcPhHxrMGKneS\n\
-CZuIy4VZ7Lx9tYf+fQIDAQAB\n\
------END PUBLIC KEY-----\n";
 pub const EC_PUBLIC_PEM: &str = include_str!("p256.pub.pem");
 pub const SECRET: &[u8] = b"a secret of thirty-two bytes ...";
 
@@ -34,7 +24,6 @@ pub fn encoded(bytes: impl AsRef<[u8]>) -> String {
 pub struct Corp {
     rsa: RsaKeyPair,
     ec: EcdsaKeyPair,
-    ec384: EcdsaKeyPair,
     ed: Ed25519KeyPair,
 }
 
@@ -44,13 +33,10 @@ impl Corp {
         let body: String = RSA_PEM.lines().filter(|line| !line.starts_with('-')).collect();
         let signing = &ECDSA_P256_SHA256_FIXED_SIGNING;
         let ec = EcdsaKeyPair::generate_pkcs8(signing, &random).unwrap();
-        let wide = &ECDSA_P384_SHA384_FIXED_SIGNING;
-        let ec384 = EcdsaKeyPair::generate_pkcs8(wide, &random).unwrap();
         let ed = Ed25519KeyPair::generate_pkcs8(&random).unwrap();
         Corp {
             rsa: RsaKeyPair::from_pkcs8(&STANDARD.decode(body).unwrap()).unwrap(),
             ec: EcdsaKeyPair::from_pkcs8(signing, ec.as_ref(), &random).unwrap(),
-            ec384: EcdsaKeyPair::from_pkcs8(wide, ec384.as_ref(), &random).unwrap(),
             ed: Ed25519KeyPair::from_pkcs8(ed.as_ref()).unwrap(),
         }
     }
@@ -66,13 +52,6 @@ impl Corp {
         let point = self.ec.public_key().as_ref();
         let (x, y) = (encoded(&point[1..33]), encoded(&point[33..]));
         with(json!({"kty": "EC", "crv": "P-256", "x": x, "y": y}), &more)
-    }
-
-    /// The public key on P-384.
-    pub fn ec384_jwk(&self, more: Value) -> Value {
-        let point = self.ec384.public_key().as_ref();
-        let (x, y) = (encoded(&point[1..49]), encoded(&point[49..]));
-        with(json!({"kty": "EC", "crv": "P-384", "x": x, "y": y}), &more)
     }
 
     /// The public key of Ed25519.
@@ -100,27 +79,19 @@ impl Corp {
 
     fn signature(&self, algorithm: &str, text: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
-        let padding: Option<&dyn RsaEncoding> = match algorithm {
-            "RS256" => Some(&RSA_PKCS1_SHA256),
-            "RS384" => Some(&RSA_PKCS1_SHA384),
-            "RS512" => Some(&RSA_PKCS1_SHA512),
-            "PS256" => Some(&RSA_PSS_SHA256),
-            "PS384" => Some(&RSA_PSS_SHA384),
-            "PS512" => Some(&RSA_PSS_SHA512),
-            _ => None,
-        };
-        if let Some(padding) = padding {
-            let mut signature = vec![0; self.rsa.public().modulus_len()];
-            self.rsa.sign(padding, &random, text, &mut signature).unwrap();
-            return signature;
-        }
+        let mut rsa = vec![0; self.rsa.public().modulus_len()];
         match algorithm {
+            "RS256" => {
+                self.rsa.sign(&RSA_PKCS1_SHA256, &random, text, &mut rsa).unwrap();
+                rsa
+            }
+            "PS256" => {
+                self.rsa.sign(&RSA_PSS_SHA256, &random, text, &mut rsa).unwrap();
+                rsa
+            }
             "ES256" => self.ec.sign(&random, text).unwrap().as_ref().to_vec(),
-            "ES384" => self.ec384.sign(&random, text).unwrap().as_ref().to_vec(),
             "EdDSA" => self.ed.sign(text).as_ref().to_vec(),
             "HS256" => hs256(SECRET, text),
-            "HS384" => hmac::sign(&hmac::Key::new(hmac::HMAC_SHA384, SECRET), text).as_ref().to_vec(),
-            "HS512" => hmac::sign(&hmac::Key::new(hmac::HMAC_SHA512, SECRET), text).as_ref().to_vec(),
             _ => Vec::new(),
         }
     }
