@@ -40,6 +40,8 @@ struct Asked {
     is_answered: bool,
     /// How often in a row without success.
     failures: u32,
+    /// What was told of keys that are too weak.
+    told: Option<String>,
 }
 
 impl KeySets {
@@ -76,7 +78,7 @@ impl KeySets {
                 Some(asked) => (asked.at, asked.is_answered) = (Instant::now(), false),
                 None => {
                     let (source, at) = (source.clone(), Instant::now());
-                    self.asked.push(Asked { source, at, is_answered: false, failures: 0 });
+                    self.asked.push(Asked { source, at, is_answered: false, failures: 0, told: None });
                 }
             }
         }
@@ -135,6 +137,11 @@ impl Asked {
                     tracing::info!(issuer, keys, "the issuer's keys are there again");
                 }
                 self.failures = 0;
+                let weak = self.source.keys().passed_over();
+                if let Some(problem) = weak.as_ref().filter(|_| weak != self.told) {
+                    tracing::warn!(issuer, problem, "a key of the issuer is passed over");
+                }
+                self.told = weak;
             }
             Err(problem) => {
                 if self.failures == 0 {
