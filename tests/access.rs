@@ -39,11 +39,11 @@ members = ["key:billing", "key:w*"]
 "#;
 
 /// A server with these policies, and the credential of its first key, which may do everything.
-struct Guarded {
-    process: Process,
-    address: SocketAddr,
-    folder: TempDir,
-    root: String,
+pub struct Guarded {
+    pub process: Process,
+    pub address: SocketAddr,
+    pub folder: TempDir,
+    pub root: String,
 }
 
 impl Guarded {
@@ -51,7 +51,8 @@ impl Guarded {
         Guarded::with("")
     }
 
-    fn with(more: &str) -> Guarded {
+    /// The same with more in its configuration.
+    pub fn with(more: &str) -> Guarded {
         let folder = TempDir::new().unwrap();
         let root = create(&folder, "root");
         let guarded = |text: &str| text.replace("KEYS", folder.path().join("keys.json").to_str().unwrap());
@@ -61,11 +62,11 @@ impl Guarded {
         Guarded { process, address, folder, root }
     }
 
-    fn client(&self, credential: &str) -> Client {
+    pub fn client(&self, credential: &str) -> Client {
         Client::builder(format!("http://{}", self.address)).credential(credential).connect_lazy().unwrap()
     }
 
-    fn root(&self) -> Client {
+    pub fn root(&self) -> Client {
         self.client(&self.root)
     }
 

@@ -35,6 +35,7 @@ mod quotas;
 mod reflection;
 mod refusals;
 mod retention;
+mod rotation;
 mod silence;
 mod slow;
 mod spans;
