@@ -36,6 +36,7 @@ mod reflection;
 mod refusals;
 mod retention;
 mod rotation;
+mod secrets;
 mod silence;
 mod slow;
 mod spans;

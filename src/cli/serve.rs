@@ -147,6 +147,9 @@ async fn serve(sources: Sources, loaded: Loaded) -> Result<()> {
         tracing::warn!(%warning, "this variable is passed over");
     }
     let config = loaded.config.clone();
+    if !config.core_dumps {
+        refuse_core_dumps();
+    }
     refuse_huge_pages();
     let files = raise_file_limit();
     if let Some(files) = files.filter(|files| asked_for_connections && *files < config.limits.max_connections)
@@ -298,6 +301,16 @@ fn raise_file_limit() -> Option<u64> {
         tracing::info!(limit = limit.current, "the limit of open files could not be raised");
     }
     getrlimit(Resource::Nofile).current
+}
+
+/// A core dump is the memory of the process: messages, credentials in the buffers of connections, and what
+/// tokens are signed with. The hard limit stays, so that an operator can allow one with `prlimit`.
+fn refuse_core_dumps() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: getrlimit(Resource::Core).maximum };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "core dumps could not be turned off; `ulimit -c 0` before the start does it");
+    }
 }
 
 /// With transparent huge pages every buffer that a connection reserves and never fills is resident:
