@@ -27,7 +27,7 @@ pub use access::{Access, Presented, Resource, Settings};
 pub use explain::Explanation;
 pub use grant::{Actions, Grant};
 pub use identity::{Identity, Proof};
-pub use issuer::{Issuer, KeysAt, check_algorithms};
+pub use issuer::{Issuer, KeysAt};
 pub use issuers::Issuers;
 pub use jwks::{KeySet, KeySource};
 pub use key::{IssuedKey, Key, KeyId};

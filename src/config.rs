@@ -60,6 +60,8 @@ pub struct Config {
     pub memory_budget: Size,
     /// From the first signal to the end of the process, at most.
     pub drain_grace: Duration,
+    /// Whether a crash of `bugle serve` may leave a core dump.
+    pub core_dumps: bool,
     /// Namespaces that exist from the start, beside `default`.
     pub namespaces: Vec<Namespace>,
     /// When topics appear and are closed.
@@ -185,6 +187,7 @@ impl Default for Config {
             threads: threads(),
             memory_budget: Size(budget),
             drain_grace: limits::DRAIN_GRACE_DEFAULT,
+            core_dumps: false,
             namespaces: Vec::new(),
             topics: Topics { auto_create: true, idle_close_after: limits::IDLE_CLOSE_DEFAULT },
             retention: Retention {

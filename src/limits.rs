@@ -337,6 +337,10 @@ pub const KEY_SET_KEYS_MAX: usize = 100;
 /// Keys of a set that one JWT is tried against: more than one have the same id only while an issuer
 /// changes them.
 pub const KEY_SET_TRIES_MAX: usize = 4;
+/// Shortest RSA key that verifies JWTs, bits: RFC 7518 asks for it, and shorter ones are being factored.
+pub const RSA_BITS_MIN: usize = 2048;
+/// Longest RSA key that verifies JWTs, bits: the work grows with the square, and anybody can ask for it.
+pub const RSA_BITS_MAX: usize = 8192;
 /// Most that the clocks of an issuer and of this server may differ by.
 pub const LEEWAY_MAX: Duration = Duration::from_secs(300);
 /// What they may differ by when nothing else is said.

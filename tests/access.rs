@@ -51,12 +51,18 @@ impl Guarded {
         Guarded::with("")
     }
 
+    /// The same with more in its configuration.
     pub fn with(more: &str) -> Guarded {
+        Guarded::configured(more, |text| text)
+    }
+
+    /// The same, changed.
+    pub fn configured(more: &str, change: impl FnOnce(String) -> String) -> Guarded {
         let folder = TempDir::new().unwrap();
         let root = create(&folder, "root");
-        let guarded = |text: &str| text.replace("KEYS", folder.path().join("keys.json").to_str().unwrap());
-        std::fs::write(folder.path().join("bugle.toml"), guarded(&format!("{POLICIES}{more}"))).unwrap();
         let config = folder.path().join("bugle.toml");
+        let text = POLICIES.replace("KEYS", folder.path().join("keys.json").to_str().unwrap());
+        std::fs::write(&config, change(format!("{text}{more}"))).unwrap();
         let (process, address) = Process::serve(&["--config", config.to_str().unwrap()]);
         Guarded { process, address, folder, root }
     }

@@ -36,6 +36,8 @@ mod reflection;
 mod refusals;
 mod renewal;
 mod retention;
+mod rotation;
+mod secrets;
 mod silence;
 mod slow;
 mod spans;

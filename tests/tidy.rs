@@ -84,7 +84,7 @@ const CRATES: [(&str, &[&str]); 19] = [
     ("tonic_prost", &["api", "client", "proto", "server"]),
     ("prost", &["api", "cli", "client", "proto", "server"]),
     ("prost_types", &["api", "cli", "client", "proto", "server"]),
-    ("http", &["api", "client", "config", "server", "telemetry"]),
+    ("http", &["api", "auth", "client", "config", "server", "telemetry"]),
     ("http_body", &["api", "client", "server"]),
     ("hyper", &["api", "cli", "server"]),
     ("hyper_util", &["cli", "client", "server"]),

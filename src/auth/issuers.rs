@@ -6,7 +6,6 @@ use super::Issuer;
 use super::jwks::KeySource;
 use super::jwt::{Unproved, Verifier, invalid};
 use crate::error::{Error, Result};
-use crate::limits::ISSUERS_MAX;
 
 /// Issuers, ready to verify.
 #[derive(Debug, Default)]
@@ -16,17 +15,8 @@ impl Issuers {
     /// These ones; key sets of the same issuers and URLs are taken over from those before. Errors: two
     /// cannot be told apart, a file cannot be used, or a key does not fit its algorithms.
     pub fn new(issuers: Vec<Issuer>, before: &Issuers) -> Result<Issuers> {
-        if issuers.len() > ISSUERS_MAX {
-            return Err(Error::field(
-                "issuers",
-                format!("are {}; at most {ISSUERS_MAX} are allowed", issuers.len()),
-            ));
-        }
-        for (at, issuer) in issuers.iter().enumerate() {
-            if issuers[..at].iter().any(|other| other.name == issuer.name || other.issuer == issuer.issuer) {
-                let problem = format!("{}: there is one of this name or issuer already", issuer.place);
-                return Err(Error::field("issuers", problem));
-            }
+        if let Some(problem) = Issuer::contradictions(&issuers).into_iter().next() {
+            return Err(Error::field("issuers", problem));
         }
         let sources: Vec<Arc<KeySource>> = before.0.iter().map(|it| Arc::clone(it.source())).collect();
         issuers.into_iter().map(|it| Verifier::new(it, &sources)).collect::<Result<_>>().map(Issuers)

@@ -1,7 +1,8 @@
 //! The keys of an issuer: one that the configuration names, or a set that changes while the server
 //! runs.
 //!
-//! Of a set only keys are taken that can verify: public ones, meant for signatures, of a known kind.
+//! Of a set only keys are taken that can verify: public ones, meant for signatures, of a known kind and a
+//! size that holds; those that are too weak are told of.
 //! A JWT names its key (`kid`); one that does not is tried with the only key that fits, if there is
 //! one. Where the set comes from is not known here: `server` asks for it and hands it to
 //! [`KeySource::put`], and a set without usable keys leaves the old one in place.
@@ -14,8 +15,12 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, K
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use serde::Deserialize;
 
+use super::signature;
 use crate::error::{Code, Error, Result};
 use crate::limits::{KEY_SET_BYTES_MAX, KEY_SET_KEYS_MAX, KEY_SET_TRIES_MAX};
+
+/// Letters of a key's id that are told: issuers choose them.
+const KID_SHOWN: usize = 64;
 
 /// A key, and what it may verify.
 #[derive(Clone)]
@@ -28,10 +33,20 @@ pub struct VerifyingKey {
     pub key: DecodingKey,
 }
 
+/// A key of a set that would be used if it were not too weak.
+#[derive(Clone)]
+struct Weak {
+    algorithms: Vec<Algorithm>,
+    /// Which it is, and what is wrong.
+    problem: String,
+}
+
 /// Keys at one time.
 #[derive(Clone, Default)]
 pub struct KeySet {
     keys: Vec<VerifyingKey>,
+    /// Those that were passed over though they are meant to verify.
+    weak: Vec<Weak>,
     /// Whether a JWT's `kid` says which one. It does not where the configuration names the key.
     is_named: bool,
     /// The hash of what it was read from.
@@ -60,12 +75,36 @@ impl KeySet {
             return Err(refused(&format!("has more than {KEY_SET_KEYS_MAX} keys")));
         }
         let jwks = content.keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
-        let keys: Vec<VerifyingKey> = jwks.filter_map(usable).collect();
-        if keys.is_empty() {
-            return Err(refused("has no key that can verify a signature"));
+        let (mut keys, mut weak) = (Vec::new(), Vec::new());
+        for key in jwks.filter_map(usable) {
+            match signature::check_size(&key.key) {
+                Ok(()) => keys.push(key),
+                Err(problem) => {
+                    weak.push(Weak { problem: named(&key, &problem), algorithms: key.algorithms })
+                }
+            }
         }
         let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes()).as_ref().to_vec();
-        Ok(KeySet { keys, is_named: true, digest })
+        let set = KeySet { keys, weak, is_named: true, digest };
+        if set.is_empty() {
+            let why = set.passed_over().map(|why| format!(": {why}")).unwrap_or_default();
+            return Err(refused(&format!("has no key that can verify a signature{why}")));
+        }
+        Ok(set)
+    }
+
+    /// The keys that were passed over because they are too weak, and what they need.
+    pub fn passed_over(&self) -> Option<String> {
+        let first = self.weak.first()?;
+        let others = self.weak.len() - 1;
+        let more = if others > 0 { format!(" (and so are {others} more)") } else { String::new() };
+        Some(format!("{}{more}", first.problem))
+    }
+
+    /// The same of those that one of these algorithms would use.
+    pub(super) fn too_weak_for(&self, algorithms: &[Algorithm]) -> Option<&str> {
+        let is_used = |weak: &&Weak| weak.algorithms.iter().any(|it| algorithms.contains(it));
+        self.weak.iter().find(is_used).map(|weak| weak.problem.as_str())
     }
 
     /// How many there are.
@@ -96,7 +135,15 @@ impl KeySet {
     }
 }
 
-/// A key of a set that can verify signatures.
+/// A problem of a key, and which key that is.
+fn named(key: &VerifyingKey, problem: &str) -> String {
+    match &key.kid {
+        Some(kid) => format!("the key {:?} {problem}", kid.chars().take(KID_SHOWN).collect::<String>()),
+        None => format!("a key without a kid {problem}"),
+    }
+}
+
+/// A key of a set that can verify signatures, if it is strong enough.
 fn usable(jwk: Jwk) -> Option<VerifyingKey> {
     let said = &jwk.common;
     let is_meant = said.public_key_use.as_ref().is_none_or(|it| *it == PublicKeyUse::Signature)

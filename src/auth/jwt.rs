@@ -2,7 +2,8 @@
 //!
 //! The issuer is found by `iss`, which is believed only when the signature has been verified with its
 //! keys and with one of its algorithms. Then `iss`, `aud`, `exp` and the subject have to be there and
-//! right, and `nbf` and `iat` where they are. What the header says of keys is not used, but for `kid`; a header
+//! right, and `nbf`, `iat` and the roles where they are: what is of a wrong type, or a time that nobody can
+//! mean, is refused and not passed over. What the header says of keys is not used, but for `kid`; a header
 //! that lists extensions that have to be understood (`crit`) is refused.
 
 use std::collections::HashMap;
@@ -139,29 +140,49 @@ impl Verifier {
         let principal = Principal::new(Kind::Jwt, &format!("{}/{subject}", self.name)).map_err(|_| {
             invalid("its subject is too long, or has white space or characters that nobody sees")
         })?;
-        let roles =
-            settings.roles_claim.as_deref().map_or_else(|| Arc::from([]), |claim| self.roles(claims, claim));
+        let roles = match settings.roles_claim.as_deref() {
+            Some(claim) => self.roles(claims, claim)?,
+            None => Arc::from([]),
+        };
         Ok(Identity::proved(principal, Some(expires), roles, Proof::Issuer(self.name.clone())))
     }
 
-    /// The roles that it names: a list, or words with spaces between. Those that cannot be the name of
-    /// one are no role of any policy.
-    fn roles(&self, claims: &Map<String, Value>, claim: &str) -> Arc<[Arc<str>]> {
-        let nested = || {
-            claim.split('.').try_fold(None, |value: Option<&Value>, part| match value {
-                None => claims.get(part).map(Some),
-                Some(value) => value.get(part).map(Some),
-            })
+    /// The roles that it names: a list, or words with spaces between; none where the claim is not there.
+    /// Those that cannot be the name of one are no role of any policy. Errors: it is something else.
+    fn roles(&self, claims: &Map<String, Value>, claim: &str) -> Result<Arc<[Arc<str>]>> {
+        let wrong = || {
+            let problem = format!("its roles ({claim}) are neither a list of names nor words in one text");
+            invalid(&problem)
         };
-        let value = claims.get(claim).or_else(|| nested().flatten());
-        let names: Vec<&str> = match value {
+        let names: Vec<&str> = match find(claims, claim).map_err(|()| wrong())? {
+            None => Vec::new(),
             Some(Value::String(words)) => words.split_ascii_whitespace().collect(),
-            Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect(),
-            _ => Vec::new(),
+            Some(Value::Array(items)) => {
+                items.iter().map(Value::as_str).collect::<Option<_>>().ok_or_else(wrong)?
+            }
+            Some(_) => return Err(wrong()),
         };
         let full = names.into_iter().map(|name| format!("{}/{name}", self.name));
-        full.filter(|name| check_role("roles", name).is_ok()).map(Arc::from).collect()
+        Ok(full.filter(|name| check_role("roles", name).is_ok()).map(Arc::from).collect())
     }
+}
+
+/// The claim of this name, or at this path, whose dots lead into objects; `null` is not there. Errors:
+/// the path leads into something else.
+fn find<'a>(claims: &'a Map<String, Value>, claim: &str) -> Result<Option<&'a Value>, ()> {
+    let mut found = claims.get(claim);
+    if found.is_none() {
+        let mut parts = claim.split('.');
+        found = claims.get(parts.next().unwrap_or_default());
+        for part in parts {
+            found = match found {
+                None | Some(Value::Null) => return Ok(None),
+                Some(Value::Object(inner)) => inner.get(part),
+                Some(_) => return Err(()),
+            };
+        }
+    }
+    Ok(found.filter(|value| !value.is_null()))
 }
 
 /// Everything but the time, which is ours to say.
@@ -170,7 +191,7 @@ fn validation(algorithm: Algorithm, issuer: &Issuer) -> Validation {
     validation.validate_exp = false;
     validation.set_issuer(&[&issuer.issuer]);
     validation.set_audience(&issuer.audiences);
-    let mut required = vec!["exp", "iss", "aud"];
+    let mut required = vec!["iss", "aud"];
     if issuer.subject_claim == "sub" {
         required.push("sub");
     }
@@ -181,8 +202,12 @@ fn validation(algorithm: Algorithm, issuer: &Issuer) -> Validation {
 /// Until when these claims hold, unix nanoseconds, clocks that differ this much included. Errors: they
 /// do not hold at this time.
 pub fn valid_until(claims: &Map<String, Value>, leeway: u64, now: u64) -> Result<u64> {
-    let expires = claims.get("exp").and_then(nanos).ok_or_else(|| invalid("its exp is no time"))?;
-    let until = expires.saturating_add(leeway);
+    let expires = match claims.get("exp").filter(|it| !it.is_null()) {
+        Some(value) => nanos(value),
+        None => return Err(invalid(signature::CLAIM_MISSING)),
+    };
+    // What is later than anybody can mean does not mean never: most of those are milliseconds.
+    let until = expires.and_then(|it| it.checked_add(leeway)).ok_or_else(|| invalid("its exp is no time"))?;
     if until <= now {
         return Err(refusal::expired("the JWT has expired; ask for a new one"));
     }
@@ -200,11 +225,14 @@ pub fn valid_until(claims: &Map<String, Value>, leeway: u64, now: u64) -> Result
     }
 }
 
-/// A time in seconds, which may have a fraction.
+/// A time in seconds, which may have a fraction; `None` for what is none, or is too late to be counted in
+/// nanoseconds.
 fn nanos(value: &Value) -> Option<u64> {
-    match value.as_u64() {
-        Some(seconds) => Some(seconds.saturating_mul(NANOS)),
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        None => value.as_f64().filter(|it| *it >= 0.0).map(|seconds| (seconds * NANOS as f64) as u64),
+    if let Some(seconds) = value.as_u64() {
+        return seconds.checked_mul(NANOS);
     }
+    let nanos = value.as_f64()? * NANOS as f64;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    // The first number that does not fit is a power of two, and so is no rounding.
+    (0.0..u64::MAX as f64).contains(&nanos).then_some(nanos as u64)
 }

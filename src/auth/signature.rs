@@ -1,7 +1,7 @@
 //! The cryptography of JWTs: what `jsonwebtoken` asks for, done by ring, which TLS is done by too, so
 //! that the program has one library for it.
 //!
-//! RSA keys have 2048 bits or more. Only HMAC signs, for the tokens made here; all else is verified
+//! RSA keys have 2048 to 8192 bits: [`check_size`]. Only HMAC signs, for the tokens made here; all else is verified
 //! alone.
 
 use std::sync::Once;
@@ -12,6 +12,10 @@ use jsonwebtoken::signature::{self, Signer, Verifier};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind};
 use ring::hmac;
 use ring::signature as public;
+use x509_parser::prelude::FromDer;
+use x509_parser::public_key::RSAPublicKey;
+
+use crate::limits::{RSA_BITS_MAX, RSA_BITS_MIN};
 
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: |algorithm, key| {
@@ -142,6 +146,36 @@ impl JwtVerifier for Public {
     }
 }
 
+/// Whether this key has a size that signatures can be verified with. Errors: what it has, and what it
+/// needs.
+pub fn check_size(key: &DecodingKey) -> std::result::Result<(), String> {
+    if key.family() != AlgorithmFamily::Rsa {
+        return Ok(());
+    }
+    let bits = rsa_bits(key).ok_or("is no RSA key")?;
+    if (RSA_BITS_MIN..=RSA_BITS_MAX).contains(&bits) {
+        return Ok(());
+    }
+    Err(format!(
+        "is an RSA key of {bits} bits, and {RSA_BITS_MIN} to {RSA_BITS_MAX} are needed; have the issuer make one of \
+         3072, or of another algorithm such as ES256"
+    ))
+}
+
+/// The bits of the modulus.
+fn rsa_bits(key: &DecodingKey) -> Option<usize> {
+    let modulus = match key.kind() {
+        DecodingKeyKind::RsaModulusExponent { n, .. } => n,
+        DecodingKeyKind::SecretOrDer(der) => RSAPublicKey::from_der(der).ok()?.1.modulus,
+    };
+    let start = modulus.iter().position(|byte| *byte != 0)?;
+    let zeros = modulus[start].leading_zeros() as usize;
+    Some(8 * (modulus.len() - start) - zeros)
+}
+
+/// What is said of a JWT without one of the claims that each has.
+pub const CLAIM_MISSING: &str = "it lacks a claim: exp, iss, aud and its subject are needed";
+
 /// What is wrong with a JWT, for whoever sent it: its cause, and nothing of what it says.
 pub fn words(error: &Error) -> &'static str {
     match error.kind() {
@@ -149,7 +183,7 @@ pub fn words(error: &Error) -> &'static str {
         ErrorKind::InvalidAlgorithm | ErrorKind::UnsupportedAlgorithm => {
             "its algorithm is not one of its issuer"
         }
-        ErrorKind::MissingRequiredClaim(_) => "it lacks a claim: exp, iss, aud and its subject are needed",
+        ErrorKind::MissingRequiredClaim(_) => CLAIM_MISSING,
         ErrorKind::InvalidIssuer => "it is of another issuer",
         ErrorKind::InvalidAudience => "it is for another audience",
         _ => "it is not well-formed",

@@ -148,8 +148,10 @@ async fn serve(sources: Sources, loaded: Loaded) -> Result<()> {
         tracing::warn!(%warning, "this variable is passed over");
     }
     let config = loaded.config.clone();
+    if !config.core_dumps {
+        refuse_core_dumps();
+    }
     refuse_huge_pages();
-    refuse_core_dumps();
     let files = raise_file_limit();
     if let Some(files) = files.filter(|files| asked_for_connections && *files < config.limits.max_connections)
     {
@@ -306,13 +308,13 @@ fn raise_file_limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
-/// A core dump would have messages and credentials of connections in it. Whoever needs one raises the limit of
-/// the running process.
+/// A core dump is the memory of the process: messages, credentials in the buffers of connections, and what
+/// tokens are signed with. The hard limit stays, so that an operator can allow one with `prlimit`.
 fn refuse_core_dumps() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let none = Rlimit { current: Some(0), maximum: getrlimit(Resource::Core).maximum };
     if let Err(error) = setrlimit(Resource::Core, none) {
-        tracing::warn!(%error, "core dumps could not be turned off; they have credentials in them");
+        tracing::warn!(%error, "core dumps could not be turned off; `ulimit -c 0` before the start does it");
     }
 }
 

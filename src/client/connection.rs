@@ -126,10 +126,15 @@ impl Client {
     }
 
     /// From now on calls are made with this credential: an API key, a JWT or a token of the bus.
-    /// Subscriptions that are open go on with the one they were opened with, until it expires; then
-    /// they resume with this one. Errors: text that no metadata can carry.
+    /// Publishers go on with it behind what they have sent. Subscriptions that are open go on with the one
+    /// they were opened with, until it expires or is deleted; then they resume with this one. Errors: text that no metadata can carry.
     pub fn use_credential(&self, credential: &str) -> Result<()> {
         self.shared.credential.set(credential)
+    }
+
+    /// How often the credential has changed.
+    pub(super) fn credential_changes(&self) -> u64 {
+        self.shared.credential.changes()
     }
 
     pub(super) fn accessing(&self) -> AccessClient<Authorized> {

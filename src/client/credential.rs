@@ -2,6 +2,7 @@
 //! call, and never shown.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
@@ -15,7 +16,13 @@ use crate::error::{Error, Result};
 
 /// The credential of a client, which may change while it is in use. A clone is a reference.
 #[derive(Clone, Default)]
-pub struct Credential(Arc<RwLock<Option<HeaderValue>>>);
+pub struct Credential(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    value: RwLock<Option<HeaderValue>>,
+    changes: AtomicU64,
+}
 
 impl Credential {
     /// From now on calls are made with this one. Errors: text that no metadata can carry.
@@ -26,12 +33,21 @@ impl Credential {
         })?;
         // So that no log of the stack shows it, and no compression remembers it.
         value.set_sensitive(true);
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        let mut known = self.0.value.write().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref() != Some(&value) {
+            *known = Some(value);
+            self.0.changes.fetch_add(1, Ordering::AcqRel);
+        }
         Ok(())
     }
 
+    /// How often it has changed. What was begun at another count was begun with another credential.
+    pub fn changes(&self) -> u64 {
+        self.0.changes.load(Ordering::Acquire)
+    }
+
     fn value(&self) -> Option<HeaderValue> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.value.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -79,5 +95,10 @@ mod tests {
         assert_eq!(format!("{credential:?}"), "[secret]");
         assert_eq!(format!("{:?}", credential.value().unwrap()), "Sensitive");
         assert!(credential.set("two\nlines").is_err());
+        assert_eq!(credential.changes(), 1);
+        credential.set("very secret").unwrap();
+        assert_eq!(credential.changes(), 1, "the same again is no change");
+        credential.set("another one").unwrap();
+        assert_eq!(credential.changes(), 2);
     }
 }

@@ -44,6 +44,8 @@ pub struct Subscription {
     link: Link,
     /// The connection the link is on.
     generation: u64,
+    /// The credential that the link was opened with: how often there had been another.
+    credential: u64,
 }
 
 enum Link {
@@ -108,7 +110,7 @@ impl Subscription {
         silence_max: Duration,
         resume: Resume,
     ) -> Result<Self> {
-        let generation = client.generation();
+        let (generation, credential) = (client.generation(), client.credential_changes());
         let spans = client.spans_in(&request.namespace);
         let processing = spans.map(|spans| Processing::new(spans, &request.topic));
         let mut subscription = Subscription {
@@ -121,6 +123,7 @@ impl Subscription {
             messages: Vec::new().into_iter(),
             link: Link::Ended,
             generation,
+            credential,
         };
         let mut responses = subscription.opening().await?;
         let first = tokio::time::timeout(subscription.client.connect_timeout(), responses.message());
@@ -183,7 +186,8 @@ impl Subscription {
         if cause.reason_code() == Some(SILENT) {
             self.client.renew(self.generation);
         }
-        match self.resume.lost(cause) {
+        let is_stale = self.credential != self.client.credential_changes();
+        match self.resume.lost(cause, is_stale) {
             Next::Retry { attempt, delay, cause } => {
                 tracing::debug!(topic = self.request.topic, attempt, ?delay, %cause, "subscription lost");
                 self.link = Link::Waiting(Box::pin(tokio::time::sleep(delay)));
@@ -263,6 +267,7 @@ impl Stream for Subscription {
                 Link::Waiting(sleep) => {
                     ready!(sleep.as_mut().poll(context));
                     this.generation = this.client.generation();
+                    this.credential = this.client.credential_changes();
                     this.link = Link::Opening(this.opening());
                     continue;
                 }

@@ -1,14 +1,14 @@
 //! The tables `[[issuers]]` of the configuration file: whose JWTs are taken, and by which keys.
 //!
-//! Whether algorithms and keys fit each other is checked here; the files are read by whoever verifies.
+//! What an issuer has to be is checked by `auth`, where one that a program describes in Rust is checked too; the
+//! files are read by whoever verifies.
 
 use std::path::PathBuf;
 
 use super::tables::{Entries, Wrong, list, only, text};
 use super::units::{format_duration, parse_duration};
-use super::value::{Kind, Raw};
-use crate::auth::{self, Issuer, KeysAt, Principal, check_algorithms};
-use crate::limits::{ISSUERS_MAX, LEEWAY_DEFAULT, LEEWAY_MAX};
+use crate::auth::{Issuer, KeysAt};
+use crate::limits::LEEWAY_DEFAULT;
 
 /// What is said of issuers where all options are listed.
 pub const DOC: &str = "\
@@ -41,45 +41,25 @@ const KNOWN: [&str; 11] = [
 /// The issuer that a table with these entries is; `place` is where it stands.
 pub fn issuer(entries: &Entries, place: &str) -> Result<Issuer, Wrong> {
     only(entries, &KNOWN, "an issuer")?;
-    let name = needed(entries, "name")?;
-    if Principal::new(auth::Kind::Jwt, name).is_err() || name.contains(['/', '*', ':']) {
-        return Err(about(
-            "name",
-            "has to be a word without white space, /, : and *; policies say jwt:NAME/…",
-        ));
-    }
-    let keys = keys(entries)?;
-    let algorithms = list(entries, "algorithms")?.unwrap_or_default();
-    check_algorithms(&algorithms, &keys).map_err(|problem| (Some("algorithms".to_owned()), problem))?;
-    let audiences = list(entries, "audience")?.unwrap_or_default();
-    if audiences.is_empty() || audiences.iter().any(String::is_empty) {
-        return Err(about(
-            "audience",
-            "has to be given: a JWT that was made for others is not for this server",
-        ));
-    }
     let leeway = match text(entries, "leeway")? {
         None => LEEWAY_DEFAULT,
-        Some(text) => parse_duration(text).filter(|leeway| *leeway <= LEEWAY_MAX).ok_or_else(|| {
-            let problem = format!("has to be a duration up to {}, such as 30s", format_duration(LEEWAY_MAX));
-            about("leeway", &problem)
-        })?,
+        Some(text) => {
+            parse_duration(text).ok_or_else(|| about("leeway", "has to be a duration, such as 30s"))?
+        }
     };
-    let claim = |name: &str| match text(entries, name)? {
-        Some("") => Err(about(name, "has to be the name of a claim")),
-        claim => Ok(claim.map(str::to_owned)),
-    };
-    Ok(Issuer {
-        name: name.to_owned(),
+    let issuer = Issuer {
+        name: needed(entries, "name")?.to_owned(),
         issuer: needed(entries, "issuer")?.to_owned(),
-        audiences,
-        algorithms,
-        keys,
-        subject_claim: claim("subject_claim")?.unwrap_or_else(|| "sub".to_owned()),
-        roles_claim: claim("roles_claim")?,
+        audiences: list(entries, "audience")?.unwrap_or_default(),
+        algorithms: list(entries, "algorithms")?.unwrap_or_default(),
+        keys: keys(entries)?,
+        subject_claim: text(entries, "subject_claim")?.unwrap_or("sub").to_owned(),
+        roles_claim: text(entries, "roles_claim")?.map(str::to_owned),
         leeway,
         place: place.to_owned(),
-    })
+    };
+    issuer.check().map_err(|(entry, problem)| about(entry, &problem))?;
+    Ok(issuer)
 }
 
 /// The one place where its keys are.
@@ -87,9 +67,6 @@ fn keys(entries: &Entries) -> Result<KeysAt, Wrong> {
     let mut found = Vec::new();
     for name in ["jwks_url", "jwks_file", "public_key_file", "secret_file"] {
         if let Some(text) = text(entries, name)? {
-            if text.is_empty() {
-                return Err(about(name, "is empty"));
-            }
             let path = PathBuf::from(text);
             let keys = match name {
                 "jwks_url" => KeysAt::Url(text.to_owned()),
@@ -97,20 +74,12 @@ fn keys(entries: &Entries) -> Result<KeysAt, Wrong> {
                 "public_key_file" => KeysAt::PublicKeyFile(path),
                 _ => KeysAt::SecretFile(path),
             };
-            found.push((name, keys));
+            found.push(keys);
         }
     }
     match (found.pop(), found.is_empty()) {
-        (Some((name, KeysAt::Url(url))), true) => match is_trusty(&url) {
-            true => Ok(KeysAt::Url(url)),
-            false => Err(about(
-                name,
-                "has to be a URL that begins with https://, or with http:// on this machine: whoever can answer \
-                 in its stead could sign for everybody",
-            )),
-        },
-        (Some((_, keys)), true) => Ok(keys),
-        (Some((name, _)), false) => Err(about(name, "is one place of keys too many; give one alone")),
+        (Some(keys), true) => Ok(keys),
+        (Some(keys), false) => Err(about(keys.entry(), "is one place of keys too many; give one alone")),
         (None, _) => Err((
             None,
             "has to have its keys: jwks_url, jwks_file, public_key_file or secret_file".to_owned(),
@@ -118,30 +87,9 @@ fn keys(entries: &Entries) -> Result<KeysAt, Wrong> {
     }
 }
 
-/// Whether nobody on the way can change what this URL answers.
-fn is_trusty(url: &str) -> bool {
-    let is_url = Kind::Url.parse(&Raw::Text(url.to_owned())).is_ok();
-    let host =
-        url.parse::<http::Uri>().ok().and_then(|url| url.host().map(str::to_owned)).unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    let is_here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    is_url && (url.starts_with("https://") || (url.starts_with("http://") && is_here))
-}
-
 /// What is wrong between issuers that are each right.
 pub fn contradictions(issuers: &[Issuer]) -> Vec<(&'static str, String)> {
-    let mut found = Vec::new();
-    if issuers.len() > ISSUERS_MAX {
-        found.push(("issuers", format!("there are more than {ISSUERS_MAX}")));
-    }
-    for (at, issuer) in issuers.iter().enumerate() {
-        let mut others = issuers[..at].iter();
-        if others.any(|other| other.name == issuer.name || other.issuer == issuer.issuer) {
-            let problem = format!("{}: there is one with this name or issuer already", issuer.place);
-            found.push(("issuers", problem));
-        }
-    }
-    found
+    Issuer::contradictions(issuers).into_iter().map(|problem| ("issuers", problem)).collect()
 }
 
 /// An issuer as a table.
@@ -150,11 +98,10 @@ pub fn print(issuer: &Issuer) -> String {
     let list = |items: &[String]| items.iter().map(|item| text(item)).collect::<Vec<_>>().join(", ");
     let path = |path: &PathBuf| text(&path.to_string_lossy());
     let keys = match &issuer.keys {
-        KeysAt::Url(url) => format!("jwks_url = {}", text(url)),
-        KeysAt::SetFile(at) => format!("jwks_file = {}", path(at)),
-        KeysAt::PublicKeyFile(at) => format!("public_key_file = {}", path(at)),
-        KeysAt::SecretFile(at) => format!("secret_file = {}", path(at)),
+        KeysAt::Url(url) => text(url),
+        KeysAt::SetFile(at) | KeysAt::PublicKeyFile(at) | KeysAt::SecretFile(at) => path(at),
     };
+    let keys = format!("{} = {keys}", issuer.keys.entry());
     let roles = issuer.roles_claim.as_deref().map(|claim| format!("roles_claim = {}\n", text(claim)));
     format!(
         "\n[[issuers]]\nname = {}\nissuer = {}\naudience = [{}]\nalgorithms = [{}]\n{keys}\nsubject_claim = {}\n\
@@ -180,6 +127,7 @@ fn about(name: &str, problem: &str) -> Wrong {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Raw;
 
     fn read(changes: &[(&str, &str)]) -> Result<Issuer, Wrong> {
         let mut entries = vec![
@@ -247,8 +195,8 @@ mod tests {
             (&[("jwks_url", "http://127.0.0.1.evil/jwks")], Some("jwks_url"), "https://"),
             (&[("jwks_url", "http://localhost@evil/jwks")], Some("jwks_url"), "https://"),
             (&[("jwks_url", "file:///etc/passwd")], Some("jwks_url"), "https://"),
-            (&[("leeway", "1h")], Some("leeway"), "up to 5m"),
-            (&[("leeway", "soon")], Some("leeway"), "up to 5m"),
+            (&[("leeway", "1h")], Some("leeway"), "5 minutes at most"),
+            (&[("leeway", "soon")], Some("leeway"), "has to be a duration"),
             (&[("subject_claim", "")], Some("subject_claim"), "name of a claim"),
         ] {
             let (about, problem) = read(changes).unwrap_err();

@@ -88,6 +88,9 @@ options! {
          included.";
     drain_grace: Kind::Duration(millis(0), days(1)),
         "On SIGTERM or SIGINT clients get this long to leave before their connections are closed.";
+    core_dumps: Kind::Switch,
+        "Whether a crash may leave a core dump, which has messages, credentials and secrets in it. Unless it \
+         may, the server sets its limit for core dumps (RLIMIT_CORE) to 0.";
     namespaces: Kind::Names,
         "Namespaces that exist from the start, beside \"default\".";
     tls.cert: Kind::Path,

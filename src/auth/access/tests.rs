@@ -1,6 +1,7 @@
 //! Credentials of every kind, right and wrong, as they come through the one door.
 
 mod minting;
+mod strict;
 mod wrong;
 
 use std::path::PathBuf;
@@ -149,7 +150,7 @@ fn what_is_signed_by_a_trusted_issuer_says_who_calls() {
     }
     let identity = house.prove(&house.jwt(json!({}), json!({}))).unwrap();
     assert_eq!(identity.expires(), Some((NOW + 90) * NANOS), "its time and the leeway");
-    let roles = json!({"realm": {"roles": ["readers", "two words", 3]}});
+    let roles = json!({"realm": {"roles": ["readers", "two words"]}});
     let identity = house.prove(&house.jwt(json!({}), roles)).unwrap();
     assert_eq!(identity.roles()[..], [Arc::from("corp/readers")]);
     let may = |action, name| house.access.authorise(&identity, action, Resource::Topic(&topic(name)));

@@ -1,5 +1,6 @@
 //! The stream under a publisher: the queue as a stream of requests, and the task that opens it,
-//! hands out the answers and opens it again after it broke.
+//! hands out the answers and opens it again after it broke. When the client has another credential the
+//! stream takes no more, all that is in it is answered, and the next one is opened with the new credential.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -76,6 +77,7 @@ impl Shared {
 struct Requests {
     shared: Arc<Shared>,
     stream: u64,
+    credential: Held,
     linger: Option<Pin<Box<Sleep>>>,
 }
 
@@ -86,7 +88,8 @@ impl Stream for Requests {
         let this = self.get_mut();
         loop {
             let mut state = this.shared.state();
-            if state.stream != this.stream || (state.closed && !state.queue.has_unsent()) {
+            let is_over = state.stream != this.stream || (state.closed && !state.queue.has_unsent());
+            if is_over || this.credential.is_stale() {
                 return Poll::Ready(None);
             }
             let wait = match state.queue.take(Instant::now()) {
@@ -108,6 +111,24 @@ impl Stream for Requests {
     }
 }
 
+/// The credential that a stream was opened with.
+#[derive(Clone)]
+struct Held {
+    client: Client,
+    changes: u64,
+}
+
+impl Held {
+    fn by(client: &Client) -> Held {
+        Held { client: client.clone(), changes: client.credential_changes() }
+    }
+
+    /// Whether there is another one to use by now.
+    fn is_stale(&self) -> bool {
+        self.changes != self.client.credential_changes()
+    }
+}
+
 /// Keeps a stream open while there is something to send, until the publisher is closed.
 pub(super) async fn run(shared: Arc<Shared>, client: Client, backoff: Backoff, send_timeout: Duration) {
     let mut attempt = 0;
@@ -125,18 +146,20 @@ pub(super) async fn run(shared: Arc<Shared>, client: Client, backoff: Backoff, s
             }
             work.await;
         }
-        let Err(cause) = stream(&shared, &client, &mut attempt).await else { continue };
+        let credential = Held::by(&client);
+        let Err(cause) = stream(&shared, &credential, &mut attempt).await else { continue };
         attempt += 1;
         let delay = backoff.delay(attempt).unwrap_or(backoff.max);
         let delay = delay.max(cause.retry_delay().unwrap_or_default());
         tracing::debug!(attempt, ?delay, %cause, "publish stream lost");
-        lose(&shared, &cause, send_timeout);
+        lose(&shared, &cause, send_timeout, credential.is_stale());
         tokio::time::sleep(delay).await;
     }
 }
 
 /// One stream, from opening to its end. An error says why it broke.
-async fn stream(shared: &Arc<Shared>, client: &Client, attempt: &mut u32) -> Result<()> {
+async fn stream(shared: &Arc<Shared>, credential: &Held, attempt: &mut u32) -> Result<()> {
+    let client = &credential.client;
     let stream = {
         let mut state = shared.state();
         state.streaming = true;
@@ -144,7 +167,8 @@ async fn stream(shared: &Arc<Shared>, client: &Client, attempt: &mut u32) -> Res
         state.stream
     };
     let generation = client.generation();
-    let requests = Requests { shared: Arc::clone(shared), stream, linger: None };
+    let requests =
+        Requests { shared: Arc::clone(shared), stream, credential: credential.clone(), linger: None };
     let mut bus = client.bus();
     let opening = tokio::time::timeout(client.connect_timeout(), bus.publish_stream(requests)).await;
     let opened = opening.map_err(|_| {
@@ -166,8 +190,8 @@ async fn stream(shared: &Arc<Shared>, client: &Client, attempt: &mut u32) -> Res
         shared.wake(state);
     }
     let mut state = shared.state();
-    if state.closed && state.queue.is_empty() {
-        state.streaming = false;
+    if (state.closed && state.queue.is_empty()) || (credential.is_stale() && !state.queue.has_in_flight()) {
+        (state.streaming, state.waker) = (false, None);
         return Ok(());
     }
     Err(Error::new(Code::Unavailable, "the server ended the publish stream"))
@@ -175,7 +199,7 @@ async fn stream(shared: &Arc<Shared>, client: &Client, attempt: &mut u32) -> Res
 
 /// The stream broke: what was in it may have been stored or not, and what was not waits for the
 /// next one, but not for ever.
-fn lose(shared: &Shared, cause: &Error, send_timeout: Duration) {
+fn lose(shared: &Shared, cause: &Error, send_timeout: Duration, is_stale: bool) {
     let mut state = shared.state();
     state.streaming = false;
     state.stream += 1;
@@ -191,6 +215,7 @@ fn lose(shared: &Shared, cause: &Error, send_timeout: Duration) {
     state.queue.fail_in_flight(&unknown);
     let now = Instant::now();
     match cause.code() {
+        Code::Unauthenticated if is_stale => {}
         // Waiting does not change these.
         Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented => {
             state.queue.fail_unsent(now, cause);

@@ -266,6 +266,11 @@ impl Queue {
         !self.open.is_empty() || !self.ready.is_empty()
     }
 
+    /// Whether something was sent and is not answered.
+    pub(super) fn has_in_flight(&self) -> bool {
+        !self.in_flight.is_empty()
+    }
+
     /// Whether nothing waits to be sent or answered.
     pub(super) fn is_empty(&self) -> bool {
         !self.has_unsent() && self.in_flight.is_empty()

@@ -126,9 +126,11 @@ impl Resume {
         position
     }
 
-    /// The connection is lost, or could not be made.
-    pub(super) fn lost(&mut self, cause: Error) -> Next {
-        if !may_pass(cause.code()) {
+    /// The connection is lost, or could not be made; and whether the credential that it was made with is
+    /// not the one to use any more.
+    pub(super) fn lost(&mut self, cause: Error, is_stale: bool) -> Next {
+        let is_outdated = is_stale && cause.code() == Code::Unauthenticated;
+        if !may_pass(cause.code()) && !is_outdated {
             return Next::Fail(cause);
         }
         self.attempt = self.attempt.saturating_add(1);

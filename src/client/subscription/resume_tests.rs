@@ -32,7 +32,7 @@ fn after(epoch: u64, sequence: u64) -> Wire {
 }
 
 fn lose(resume: &mut Resume, code: Code) -> Next {
-    resume.lost(Error::new(code, "lost"))
+    resume.lost(Error::new(code, "lost"), false)
 }
 
 #[test]
@@ -86,6 +86,15 @@ fn what_can_never_succeed_is_not_tried_again() {
 }
 
 #[test]
+fn a_credential_that_counts_no_more_is_followed_by_the_one_that_is_there_by_now() {
+    let mut resume = Resume::new(Start::Latest, Backoff::default());
+    let revoked = || Error::new(Code::Unauthenticated, "deleted");
+    assert!(matches!(resume.lost(revoked(), true), Next::Retry { attempt: 1, .. }));
+    assert!(matches!(resume.lost(Error::new(Code::PermissionDenied, "no"), true), Next::Fail(_)));
+    assert!(matches!(resume.lost(revoked(), false), Next::Fail(_)));
+}
+
+#[test]
 fn attempts_count_until_the_server_says_something_of_use() {
     let mut resume = Resume::new(Start::Latest, Backoff::default());
     lose(&mut resume, Code::Unavailable);
@@ -101,7 +110,9 @@ fn attempts_count_until_the_server_says_something_of_use() {
 fn the_server_can_ask_for_a_longer_wait() {
     let mut resume = Resume::new(Start::Latest, Backoff::default());
     let cause = Error::new(Code::ResourceExhausted, "quota").retry_after(Duration::from_secs(60));
-    assert!(matches!(resume.lost(cause), Next::Retry { delay, .. } if delay == Duration::from_secs(60)));
+    assert!(
+        matches!(resume.lost(cause, false), Next::Retry { delay, .. } if delay == Duration::from_secs(60))
+    );
 }
 
 #[test]

@@ -11,7 +11,7 @@ type Wrong = (&'static str, String, &'static str);
 
 /// All of them.
 pub fn all(house: &House) -> Vec<Wrong> {
-    [claims(house), signatures(house), keys(house), forms(house)].concat()
+    [claims(house), times(house), roles(house), signatures(house), keys(house), forms(house)].concat()
 }
 
 fn claims(house: &House) -> Vec<Wrong> {
@@ -26,8 +26,8 @@ fn claims(house: &House) -> Vec<Wrong> {
         ("a notice of a logout", jwt(json!({"typ": "logout+jwt"}), json!({})), "(typ)"),
         ("of no type", jwt(json!({"typ": ""}), json!({})), "(typ)"),
         ("an nbf that is no time", jwt(json!({}), json!({"nbf": "soon"})), "nbf is no time"),
-        ("a negative exp", jwt(json!({}), json!({"exp": -1})), "lacks a claim"),
-        ("an exp in words", jwt(json!({}), json!({"exp": "2099-01-01"})), "lacks a claim"),
+        ("a negative exp", jwt(json!({}), json!({"exp": -1})), "exp is no time"),
+        ("an exp in words", jwt(json!({}), json!({"exp": "2099-01-01"})), "exp is no time"),
         ("no exp", jwt(json!({}), json!({"exp": null})), "lacks a claim"),
         ("no aud", jwt(json!({}), json!({"aud": null})), "lacks a claim"),
         ("no sub", jwt(json!({}), json!({"sub": null})), "lacks a claim"),
@@ -55,6 +55,49 @@ fn claims(house: &House) -> Vec<Wrong> {
         ("a subject with no width", jwt(json!({}), json!({"sub": "alice\u{200b}"})), "its subject"),
         ("a subject that turns around", jwt(json!({}), json!({"sub": "\u{202e}ecila"})), "its subject"),
         ("a long subject", jwt(json!({}), json!({"sub": "a".repeat(300)})), "its subject"),
+    ]
+}
+
+/// Times that nobody can mean.
+fn times(house: &House) -> Vec<Wrong> {
+    let of = |claim: &str, value: serde_json::Value| house.jwt(json!({}), json!({claim: value}));
+    vec![
+        ("an exp of a googol and more", of("exp", json!(1e300)), "exp is no time"),
+        ("the largest exp there is", of("exp", json!(u64::MAX)), "exp is no time"),
+        ("an exp in milliseconds", of("exp", json!((NOW + 60) * 1000)), "exp is no time"),
+        (
+            "the first exp that nanoseconds do not hold",
+            of("exp", json!(18_446_744_074_u64)),
+            "exp is no time",
+        ),
+        ("the same with a fraction", of("exp", json!(18_446_744_073.8)), "exp is no time"),
+        ("the last one, and the leeway", of("exp", json!(18_446_744_073_u64)), "exp is no time"),
+        ("an exp that is true", of("exp", json!(true)), "exp is no time"),
+        ("an exp that is a list", of("exp", json!([NOW + 60])), "not well-formed"),
+        ("an exp just below 0", of("exp", json!(-0.5)), "exp is no time"),
+        ("an nbf of a googol and more", of("nbf", json!(1e300)), "nbf is no time"),
+        ("the largest nbf there is", of("nbf", json!(u64::MAX)), "nbf is no time"),
+        ("a negative nbf", of("nbf", json!(-1)), "nbf is no time"),
+        ("an nbf that is false", of("nbf", json!(false)), "nbf is no time"),
+        ("an iat of a googol and more", of("iat", json!(1e300)), "iat is no time"),
+        ("an iat in milliseconds", of("iat", json!(NOW * 1000)), "iat is no time"),
+        ("an iat in words", of("iat", json!("now")), "iat is no time"),
+    ]
+}
+
+/// Roles that are none: the claim is `realm.roles`.
+fn roles(house: &House) -> Vec<Wrong> {
+    let of = |realm: serde_json::Value| house.jwt(json!({}), json!({"realm": realm}));
+    let words = "its roles (realm.roles) are neither";
+    vec![
+        ("roles that are a number", of(json!({"roles": 7})), words),
+        ("roles that are true", of(json!({"roles": true})), words),
+        ("roles that are an object", of(json!({"roles": {"readers": true}})), words),
+        ("roles with a number among them", of(json!({"roles": ["readers", 3]})), words),
+        ("roles with nothing among them", of(json!({"roles": ["readers", null]})), words),
+        ("a list of lists of roles", of(json!({"roles": [["readers"]]})), words),
+        ("a path that leads into a text", of(json!("readers")), words),
+        ("a path that leads into a list", of(json!(["readers"])), words),
     ]
 }
 
