@@ -35,7 +35,7 @@ const WARM: Duration = Duration::from_millis(200);
 /// share two processors here, and whoever waits for one of them waits for slices of milliseconds.
 const DELAY_FLOOR: Duration = Duration::from_millis(25);
 /// A machine that is busy with something else delays whoever is looked at: what is wrong is so each time.
-const TRIES: u32 = 3;
+const TRIES: u32 = 5;
 /// What an attack may cost in memory.
 const MEMORY: u64 = 64 * 1024 * 1024;
 

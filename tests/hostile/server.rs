@@ -3,10 +3,12 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bugle::client::{Client, ClientBuilder};
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 pub struct Server {
     pub address: SocketAddr,
@@ -92,25 +94,39 @@ impl Server {
     /// Waits until it is as it was: a new client publishes and hears, and of all others nothing is left but these
     /// connections and streams, and files.
     pub async fn is_well(&self, before: [u64; 2], files: u64) -> Result<(), String> {
-        let work = async {
-            let client = self.client().connect().await.map_err(|it| it.to_string())?;
-            let mut heard = client.subscribe("new").open().await.map_err(|it| it.to_string())?;
-            client.publish("new", "x").await.map_err(|it| it.to_string())?;
-            while !matches!(heard.next().await, Some(Ok(bugle::client::Event::Message(_)))) {}
-            drop((heard, client));
+        let step = Mutex::new("connected");
+        let serves =
+            timeout(PATIENCE, self.serves(&step)).await.unwrap_or_else(|_| Err("nothing came".to_owned()));
+        serves.map_err(|problem| {
+            let (step, open) = (*step.lock().unwrap(), self.open());
+            format!(
+                "a new client was not {step}: {problem}; {open:?} connections and streams, {before:?} before"
+            )
+        })?;
+        let gone = async {
             while self.open() > before || self.files() > files + 2 {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            Ok(())
         };
-        let late = || {
+        timeout(PATIENCE, gone).await.map_err(|_| {
             let (open, now) = (self.open(), self.files());
-            Err(format!(
-                "it is not as it was after {PATIENCE:?}: {open:?} connections and streams, {before:?} before, {now} files, \
+            format!(
+                "not all have gone after {PATIENCE:?}: {open:?} connections and streams, {before:?} before, {now} files, \
                  {files} before"
-            ))
-        };
-        tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| late())
+            )
+        })
+    }
+
+    async fn serves(&self, step: &Mutex<&'static str>) -> Result<(), String> {
+        let told = |error: bugle::error::Error| error.to_string();
+        let client = self.client().connect().await.map_err(told)?;
+        *step.lock().unwrap() = "subscribed";
+        let mut heard = client.subscribe("new").open().await.map_err(told)?;
+        *step.lock().unwrap() = "answered to its publish";
+        client.publish("new", "x").await.map_err(told)?;
+        *step.lock().unwrap() = "told what it published";
+        while !matches!(heard.next().await, Some(Ok(bugle::client::Event::Message(_)))) {}
+        Ok(())
     }
 
     /// Ends when it is told to, in order.
