@@ -65,7 +65,7 @@ impl Admission {
         if own >= STREAMS_EACH && own > left {
             let message = format!(
                 "this connection has {own} calls open, and of limits.max_streams only {left} are left for those that \
-                 have more than {STREAMS_EACH}: end some first, or retry"
+                 have {STREAMS_EACH} or more: end some first, or retry"
             );
             let error = Error::new(Code::ResourceExhausted, message).reason("STREAMS_OF_CONNECTION");
             return Err(error.with("open", own).with("left", left).retry_after(QUOTA_RETRY));

@@ -9,6 +9,8 @@
 //! answer, and HTTP/2 has no limit for them. Whoever sends more of them than anybody needs is read more slowly.
 //! Nobody is punished: no frame is lost and no connection ended.
 
+mod frames;
+
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -23,10 +25,8 @@ use crate::limits::{
     BEHIND_WAIT, CALLS_BEHIND_MAX, CALLS_PER_LOOK, CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_SECOND,
     CROWDED_READ_BYTES, TASKS_WAITING_MAX, TURN_CALLS, TURN_DATA_FRAMES, TURN_OTHER_FRAMES, TURN_READS,
 };
+use frames::{Frames, Passed};
 
-/// What a connection of HTTP/2 begins with.
-const PREFACE_BYTES: usize = 24;
-const HEAD_BYTES: usize = 9;
 /// What a call, another frame that is not data, and a read cost of a turn.
 const CALL_COST: u32 = TURN_DATA_FRAMES / TURN_CALLS;
 const OTHER_COST: u32 = TURN_DATA_FRAMES / TURN_OTHER_FRAMES;
@@ -53,65 +53,9 @@ pub struct Paced<S> {
     is_crowded: bool,
 }
 
-/// Follows the frames of what is read.
-struct Frames {
-    /// Bytes to pass over: the rest of the preface, or of a frame's payload.
-    skip: usize,
-    head: [u8; HEAD_BYTES],
-    have: usize,
-}
-
-/// Frames that were read.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Passed {
-    data: u32,
-    /// Those with which calls begin.
-    calls: u32,
-    /// Priorities, settings, pings, goodbyes, and what nobody knows.
-    control: u32,
-    /// Resets, windows, continuations: an honest client sends tens of thousands a second.
-    rest: u32,
-}
-
-impl Passed {
-    fn cost(self) -> u32 {
-        READ_COST + self.data + CALL_COST * self.calls + OTHER_COST * (self.control + self.rest)
-    }
-}
-
-impl Frames {
-    fn new() -> Frames {
-        Frames { skip: PREFACE_BYTES, head: [0; HEAD_BYTES], have: 0 }
-    }
-
-    /// Which frames begin in these bytes.
-    fn pass(&mut self, mut bytes: &[u8]) -> Passed {
-        let mut passed = Passed::default();
-        while !bytes.is_empty() {
-            if self.skip > 0 {
-                let skipped = self.skip.min(bytes.len());
-                self.skip -= skipped;
-                bytes = &bytes[skipped..];
-                continue;
-            }
-            let take = bytes.len().min(HEAD_BYTES - self.have);
-            self.head[self.have..self.have + take].copy_from_slice(&bytes[..take]);
-            self.have += take;
-            bytes = &bytes[take..];
-            if self.have == HEAD_BYTES {
-                let [a, b, c, kind, ..] = self.head;
-                self.skip = u32::from_be_bytes([0, a, b, c]) as usize;
-                self.have = 0;
-                match kind {
-                    0 => passed.data += 1,
-                    1 => passed.calls += 1,
-                    3 | 8 | 9 => passed.rest += 1,
-                    _ => passed.control += 1,
-                }
-            }
-        }
-        passed
-    }
+/// What a read of these frames costs of a turn.
+fn cost(passed: Passed) -> u32 {
+    READ_COST + passed.data + CALL_COST * passed.calls + OTHER_COST * (passed.control + passed.rest)
 }
 
 impl<S> Paced<S> {
@@ -169,7 +113,7 @@ impl<S> Paced<S> {
     /// What became of a read of these bytes.
     fn has_read(&mut self, bytes: &[u8]) {
         let passed = self.frames.pass(bytes);
-        self.turn = self.turn.saturating_sub(passed.cost());
+        self.turn = self.turn.saturating_sub(cost(passed));
         self.behind = self.behind.saturating_add(passed.calls);
         self.unlooked = self.unlooked.saturating_add(passed.calls);
         self.is_crowded = passed.calls > TURN_CALLS || (self.is_crowded && passed.calls > TURN_CALLS / 4);
@@ -260,34 +204,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
 
 #[cfg(test)]
 mod tests {
+    use super::frames::tests::frame;
+    use super::frames::{HEAD_BYTES, PREFACE_BYTES};
     use super::*;
-
-    fn frame(kind: u8, payload: usize) -> Vec<u8> {
-        let mut bytes = (payload as u32).to_be_bytes()[1..].to_vec();
-        bytes.extend([kind, 0, 0, 0, 0, 1]);
-        bytes.extend(vec![6; payload]);
-        bytes
-    }
-
-    #[test]
-    fn frames_are_counted_however_the_bytes_are_cut() {
-        let kinds = [4, 1, 0, 6, 8, 2, 0, 3, 9, 77, 7];
-        let sizes = [18, 200, 5000, 8, 4, 5, 0, 4, 90, 0, 8];
-        let mut stream = vec![6; PREFACE_BYTES];
-        kinds.into_iter().zip(sizes).for_each(|(kind, size)| stream.extend(frame(kind, size)));
-        for step in [1, 2, 7, 9, 1000, stream.len()] {
-            let mut frames = Frames::new();
-            let mut sum = Passed::default();
-            for passed in stream.chunks(step).map(|bytes| frames.pass(bytes)) {
-                sum.data += passed.data;
-                sum.calls += passed.calls;
-                sum.control += passed.control;
-                sum.rest += passed.rest;
-            }
-            let expected = Passed { data: 2, calls: 1, control: 5, rest: 3 };
-            assert_eq!(sum, expected, "in pieces of {step}");
-        }
-    }
 
     #[tokio::test]
     async fn a_flood_is_read_at_the_pace_that_is_allowed_and_a_burst_at_once() {
