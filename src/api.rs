@@ -15,6 +15,7 @@ pub mod fuzz;
 mod health;
 mod host;
 mod intake;
+mod momento;
 mod native;
 mod observe;
 mod peer;
@@ -40,6 +41,7 @@ use tonic::codegen::Service;
 pub use audit::AUDIT_TARGET;
 pub use body::Body;
 pub use health::Phase;
+pub use momento::Options as MomentoOptions;
 pub use peer::{Asked, Peer};
 use reply::Answer;
 pub use reply::Reply;
@@ -65,6 +67,8 @@ pub struct Options {
     pub max_publish_bytes_in_flight: usize,
     /// The log of the process, where it is the server's to change.
     pub logging: Option<Arc<dyn Logging>>,
+    /// How clients of Momento are served.
+    pub momento: MomentoOptions,
 }
 
 /// The log of the process.
@@ -84,6 +88,7 @@ impl Default for Options {
             max_publish_bytes_in_flight: usize::try_from(limits::PUBLISH_BYTES_IN_FLIGHT_MAX)
                 .unwrap_or(usize::MAX),
             logging: None,
+            momento: MomentoOptions::default(),
         }
     }
 }
@@ -98,6 +103,7 @@ struct Inner {
     reflection: reflection::Services,
     rights: Rights,
     native: native::Native,
+    momento: momento::Momento,
     admission: Admission,
     observer: Arc<observe::Observer>,
 }
@@ -109,6 +115,7 @@ enum Route {
     Admin,
     Access,
     Monitor,
+    Momento(momento::Service),
     Health,
     ReflectionV1,
     ReflectionV1Alpha,
@@ -122,6 +129,11 @@ impl Route {
             "bugle.v1.Admin" => Some(Route::Admin),
             "bugle.v1.Access" => Some(Route::Access),
             "bugle.v1.Monitor" => Some(Route::Monitor),
+            "cache_client.pubsub.Pubsub" => Some(Route::Momento(momento::Service::Pubsub)),
+            "cache_client.Ping" => Some(Route::Momento(momento::Service::Ping)),
+            "control_client.ScsControl" => Some(Route::Momento(momento::Service::Control)),
+            "token.Token" => Some(Route::Momento(momento::Service::Token)),
+            "auth.Auth" => Some(Route::Momento(momento::Service::Auth)),
             "grpc.health.v1.Health" => Some(Route::Health),
             "grpc.reflection.v1.ServerReflection" => Some(Route::ReflectionV1),
             "grpc.reflection.v1alpha.ServerReflection" => Some(Route::ReflectionV1Alpha),
@@ -136,8 +148,18 @@ impl Route {
     fn wants_to_know(self) -> bool {
         match self {
             Route::Bus | Route::Admin | Route::Access | Route::Monitor => true,
+            Route::Momento(service) => service.wants_to_know(),
             Route::Health | Route::ReflectionV1 | Route::ReflectionV1Alpha => false,
         }
+    }
+}
+
+impl Route {
+    /// Whether the metadata say who calls a method that would ask for it in the request.
+    fn is_told<B>(self, request: &Request<B>) -> bool {
+        let credential = || authenticate::credential(request.headers());
+        matches!(self, Route::Momento(service) if service.is_told_in_request())
+            && !matches!(credential(), Ok(None))
     }
 }
 
@@ -152,12 +174,14 @@ impl Api {
         let rights = Rights::new(options.access.clone());
         let (streams_max, bytes_max) = (options.max_streams, options.max_publish_bytes_in_flight);
         let admission = Admission::new(&broker, streams_max, bytes_max);
+        let host = Host::new(broker.clone(), rights.clone(), admission.clone(), &options);
         Ok(Api(Arc::new(Inner {
             routes,
             health: health::service(phase),
             reflection: reflection::services()?,
             observer: Arc::new(observe::Observer::new(&broker)),
-            native: native::Native::new(Host::new(broker, rights.clone(), admission.clone(), &options)),
+            momento: momento::Momento::new(host.clone(), options.momento.clone()),
+            native: native::Native::new(host),
             rights,
             admission,
         })))
@@ -189,6 +213,7 @@ impl Api {
             Some(Route::Admin) => inner.native.admin(request),
             Some(Route::Access) => inner.native.access(request),
             Some(Route::Monitor) => inner.native.monitor(request),
+            Some(Route::Momento(service)) => inner.momento.answer(service, request),
             None => Answer::Ready(Some(refusal::unknown_method(request.uri().path()))),
         };
         Reply::new(answer, call)
@@ -201,7 +226,7 @@ impl Inner {
     fn admit(&self, route: Route, request: &mut Request<Incoming>) -> Result<()> {
         let peer = request.extensions().get::<Peer>();
         self.admission.stream(peer, request.uri().path() == health::CHECK)?;
-        if !route.wants_to_know() {
+        if !route.wants_to_know() && !route.is_told(request) {
             return Ok(());
         }
         let identity = authenticate::identify(self.rights.access(), request)
