@@ -14,6 +14,7 @@ mod frame;
 pub mod fuzz;
 mod health;
 mod host;
+mod http;
 mod intake;
 mod native;
 mod observe;
@@ -25,6 +26,7 @@ mod reply;
 mod rights;
 mod status;
 mod subscribing;
+mod takeover;
 mod written;
 
 use std::collections::HashMap;
@@ -32,7 +34,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use ::http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::sync::watch;
 use tonic::codegen::Service;
@@ -44,6 +46,7 @@ pub use peer::{Asked, Peer};
 use reply::Answer;
 pub use reply::Reply;
 use rights::Rights;
+pub use takeover::Takeover;
 
 use crate::auth::{Access, Identity};
 use crate::broker::Broker;
@@ -98,6 +101,7 @@ struct Inner {
     reflection: reflection::Services,
     rights: Rights,
     native: native::Native,
+    host: Host,
     admission: Admission,
     observer: Arc<observe::Observer>,
 }
@@ -112,6 +116,7 @@ enum Route {
     Health,
     ReflectionV1,
     ReflectionV1Alpha,
+    Http(http::Resource),
 }
 
 impl Route {
@@ -137,6 +142,7 @@ impl Route {
         match self {
             Route::Bus | Route::Admin | Route::Access | Route::Monitor => true,
             Route::Health | Route::ReflectionV1 | Route::ReflectionV1Alpha => false,
+            Route::Http(resource) => resource.wants_to_know(),
         }
     }
 }
@@ -152,12 +158,14 @@ impl Api {
         let rights = Rights::new(options.access.clone());
         let (streams_max, bytes_max) = (options.max_streams, options.max_publish_bytes_in_flight);
         let admission = Admission::new(&broker, streams_max, bytes_max);
+        let host = Host::new(broker.clone(), rights.clone(), admission.clone(), &options);
         Ok(Api(Arc::new(Inner {
             routes,
             health: health::service(phase),
             reflection: reflection::services()?,
             observer: Arc::new(observe::Observer::new(&broker)),
-            native: native::Native::new(Host::new(broker, rights.clone(), admission.clone(), &options)),
+            native: native::Native::new(host.clone()),
+            host,
             rights,
             admission,
         })))
@@ -171,9 +179,17 @@ impl Api {
     /// Answers one request. A request that cannot be served is answered too, so this never fails.
     pub fn answer(&self, mut request: Request<Incoming>) -> Reply {
         let inner = &*self.0;
-        let route = inner.routes.get(request.uri().path()).copied();
+        let path = request.uri().path();
+        let route = inner.routes.get(path).copied().or_else(|| http::Resource::at(path).map(Route::Http));
         let admitted = route.map_or(Ok(()), |route| inner.admit(route, &mut request));
-        let call = observe::Call::new(&inner.observer, &request, route.is_some());
+        let call = observe::Call::new(&inner.observer, &request, route);
+        if let Some(Route::Http(resource)) = route {
+            let answer = match admitted {
+                Ok(()) => http::answer(inner.host.clone(), resource, request),
+                Err(error) => Answer::Ready(Some(status::http(error))),
+            };
+            return Reply::new(answer, call);
+        }
         let route = match refusal::check(&request, route.is_some()) {
             Ok(()) => route,
             Err(response) => return Reply::new(Answer::Ready(Some(*response)), call),
@@ -189,7 +205,7 @@ impl Api {
             Some(Route::Admin) => inner.native.admin(request),
             Some(Route::Access) => inner.native.access(request),
             Some(Route::Monitor) => inner.native.monitor(request),
-            None => Answer::Ready(Some(refusal::unknown_method(request.uri().path()))),
+            None | Some(Route::Http(_)) => Answer::Ready(Some(refusal::unknown_method(request.uri().path()))),
         };
         Reply::new(answer, call)
     }
@@ -204,7 +220,7 @@ impl Inner {
         if !route.wants_to_know() {
             return Ok(());
         }
-        let identity = authenticate::identify(self.rights.access(), request)
+        let identity = authenticate::identify(self.rights.access(), request, matches!(route, Route::Http(_)))
             .inspect_err(|error| self.rights.unknown(peer.map(Peer::address), error))?;
         self.admission.connection(peer, identity.as_ref().map(Identity::payer))?;
         if let Some(identity) = identity {
