@@ -14,6 +14,7 @@ mod frame;
 pub mod fuzz;
 mod health;
 mod host;
+mod http;
 mod intake;
 mod momento;
 mod native;
@@ -26,6 +27,7 @@ mod reply;
 mod rights;
 mod status;
 mod subscribing;
+mod takeover;
 mod written;
 
 use std::collections::HashMap;
@@ -33,7 +35,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use ::http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::sync::watch;
 use tonic::codegen::Service;
@@ -46,6 +48,7 @@ pub use peer::{Asked, Peer};
 use reply::Answer;
 pub use reply::Reply;
 use rights::Rights;
+pub use takeover::Takeover;
 
 use crate::auth::{Access, Identity};
 use crate::broker::Broker;
@@ -104,6 +107,7 @@ struct Inner {
     rights: Rights,
     native: native::Native,
     momento: momento::Momento,
+    host: Host,
     admission: Admission,
     observer: Arc<observe::Observer>,
 }
@@ -119,6 +123,7 @@ enum Route {
     Health,
     ReflectionV1,
     ReflectionV1Alpha,
+    Http(http::Resource),
 }
 
 impl Route {
@@ -150,6 +155,7 @@ impl Route {
             Route::Bus | Route::Admin | Route::Access | Route::Monitor => true,
             Route::Momento(service) => service.wants_to_know(),
             Route::Health | Route::ReflectionV1 | Route::ReflectionV1Alpha => false,
+            Route::Http(resource) => resource.wants_to_know(),
         }
     }
 }
@@ -181,7 +187,8 @@ impl Api {
             reflection: reflection::services()?,
             observer: Arc::new(observe::Observer::new(&broker)),
             momento: momento::Momento::new(host.clone(), options.momento.clone()),
-            native: native::Native::new(host),
+            native: native::Native::new(host.clone()),
+            host,
             rights,
             admission,
         })))
@@ -195,9 +202,17 @@ impl Api {
     /// Answers one request. A request that cannot be served is answered too, so this never fails.
     pub fn answer(&self, mut request: Request<Incoming>) -> Reply {
         let inner = &*self.0;
-        let route = inner.routes.get(request.uri().path()).copied();
+        let path = request.uri().path();
+        let route = inner.routes.get(path).copied().or_else(|| http::Resource::at(path).map(Route::Http));
         let admitted = route.map_or(Ok(()), |route| inner.admit(route, &mut request));
-        let call = observe::Call::new(&inner.observer, &request, route.is_some());
+        let call = observe::Call::new(&inner.observer, &request, route);
+        if let Some(Route::Http(resource)) = route {
+            let answer = match admitted {
+                Ok(()) => http::answer(inner.host.clone(), resource, request),
+                Err(error) => Answer::Ready(Some(status::http(error))),
+            };
+            return Reply::new(answer, call);
+        }
         let route = match refusal::check(&request, route.is_some()) {
             Ok(()) => route,
             Err(response) => return Reply::new(Answer::Ready(Some(*response)), call),
@@ -214,7 +229,7 @@ impl Api {
             Some(Route::Access) => inner.native.access(request),
             Some(Route::Monitor) => inner.native.monitor(request),
             Some(Route::Momento(service)) => inner.momento.answer(service, request),
-            None => Answer::Ready(Some(refusal::unknown_method(request.uri().path()))),
+            None | Some(Route::Http(_)) => Answer::Ready(Some(refusal::unknown_method(request.uri().path()))),
         };
         Reply::new(answer, call)
     }
@@ -229,7 +244,7 @@ impl Inner {
         if !route.wants_to_know() && !route.is_told(request) {
             return Ok(());
         }
-        let identity = authenticate::identify(self.rights.access(), request)
+        let identity = authenticate::identify(self.rights.access(), request, matches!(route, Route::Http(_)))
             .inspect_err(|error| self.rights.unknown(peer.map(Peer::address), error))?;
         self.admission.connection(peer, identity.as_ref().map(Identity::payer))?;
         if let Some(identity) = identity {
