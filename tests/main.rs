@@ -26,6 +26,7 @@ mod listener;
 mod loads;
 mod logs;
 mod metrics;
+mod momento;
 mod monitor;
 mod order;
 mod probe;
