@@ -1,6 +1,6 @@
 """The published Python library of Momento against Bugle, unchanged. tests/run starts it; by hand:
 
-    target/venv/bin/python tests/momento/python.py
+    target/venv/bin/python tests/momento/python_sdk.py
 
 Needs momento of PyPI, and target/debug/bugle.
 """
