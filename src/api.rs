@@ -13,14 +13,19 @@ mod frame;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod health;
+mod host;
+mod intake;
 mod native;
 mod observe;
 mod peer;
+mod publishing;
 mod reflection;
 mod refusal;
 mod reply;
 mod rights;
 mod status;
+mod subscribing;
+mod written;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -45,6 +50,7 @@ use crate::broker::Broker;
 use crate::error::Result;
 use crate::limits;
 use admission::Admission;
+use host::Host;
 
 /// What an operator decides about the APIs.
 #[derive(Clone)]
@@ -151,7 +157,7 @@ impl Api {
             health: health::service(phase),
             reflection: reflection::services()?,
             observer: Arc::new(observe::Observer::new(&broker)),
-            native: native::Native::new(broker, rights.clone(), admission.clone(), &options),
+            native: native::Native::new(Host::new(broker, rights.clone(), admission.clone(), &options)),
             rights,
             admission,
         })))

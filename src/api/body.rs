@@ -21,7 +21,12 @@ pub enum Body {
     Tonic(tonic::body::Body),
     /// A subscription.
     Deliveries(Box<Deliveries>),
+    /// What another dialect makes of a subscription, or of anything else that comes bit by bit.
+    Boxed(Boxed),
 }
+
+/// A body of whatever kind.
+pub type Boxed = Pin<Box<dyn http_body::Body<Data = Frame, Error = tonic::Status> + Send>>;
 
 impl From<Deliveries> for Body {
     fn from(deliveries: Deliveries) -> Self {
@@ -33,6 +38,11 @@ impl Body {
     /// A short text.
     pub fn text(text: impl Into<Bytes>) -> Self {
         Body::Text(Some(text.into()))
+    }
+
+    /// Any other body.
+    pub fn boxed(body: impl http_body::Body<Data = Frame, Error = tonic::Status> + Send + 'static) -> Self {
+        Body::Boxed(Box::pin(body))
     }
 }
 
@@ -49,6 +59,7 @@ impl http_body::Body for Body {
             Body::Text(text) => Poll::Ready(text.take().map(|text| Ok(BodyFrame::data(text.into())))),
             Body::Tonic(body) => Pin::new(body).poll_frame(cx).map_ok(|frame| frame.map_data(Frame::from)),
             Body::Deliveries(body) => Pin::new(&mut **body).poll_frame(cx),
+            Body::Boxed(body) => body.as_mut().poll_frame(cx),
         }
     }
 
@@ -58,6 +69,7 @@ impl http_body::Body for Body {
             Body::Text(text) => text.is_none(),
             Body::Tonic(body) => body.is_end_stream(),
             Body::Deliveries(body) => body.is_end_stream(),
+            Body::Boxed(body) => body.is_end_stream(),
         }
     }
 
@@ -67,6 +79,7 @@ impl http_body::Body for Body {
             Body::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
             Body::Tonic(body) => body.size_hint(),
             Body::Deliveries(_) => SizeHint::default(),
+            Body::Boxed(body) => body.size_hint(),
         }
     }
 }

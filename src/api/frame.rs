@@ -8,7 +8,7 @@ use std::io::IoSlice;
 use bytes::{Buf, Bytes};
 use smallvec::smallvec;
 
-use super::native::Written;
+use super::written::Written;
 use crate::topic::Slices;
 
 /// Bytes of the prefix of a gRPC message: a flag and the length.

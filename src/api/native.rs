@@ -11,59 +11,26 @@ mod convert;
 mod deliveries;
 #[cfg(fuzzing)]
 pub mod fuzz;
-mod intake;
 mod monitor;
 mod probe;
-mod publishing;
-mod subscribing;
-mod written;
-
-use std::sync::Arc;
 
 use http::Request;
 use hyper::body::Incoming;
 
-use super::admission::Admission;
 use super::caller::Caller;
+use super::host::Host;
+use super::intake::Intake;
 use super::reply::Answer;
-use super::rights::Rights;
-use super::{Logging, Options};
-use crate::auth::{Action, Identity, Resource};
-use crate::broker::Broker;
-use crate::error::Result;
-use crate::quota::Account;
 pub use deliveries::Deliveries;
-pub use written::Written;
 
 /// The native services. A clone is a reference.
 #[derive(Clone)]
-pub struct Native(Arc<Shared>);
-
-/// What all calls share.
-pub struct Shared {
-    broker: Arc<Broker>,
-    rights: Rights,
-    admission: Admission,
-    max_message_bytes: usize,
-    logging: Option<Arc<dyn Logging>>,
-}
+pub struct Native(Host);
 
 impl Native {
-    /// The services on this broker.
-    pub fn new(broker: Arc<Broker>, rights: Rights, admission: Admission, options: &Options) -> Native {
-        let (max_message_bytes, logging) = (options.max_message_bytes, options.logging.clone());
-        Native(Arc::new(Shared { broker, rights, admission, max_message_bytes, logging }))
-    }
-
-    /// Whether this caller may do this. Errors: UNAUTHENTICATED where what proved it has expired,
-    /// PERMISSION_DENIED otherwise.
-    fn may(&self, caller: &Caller, action: Action, resource: Resource<'_>) -> Result<()> {
-        self.rights.check(caller.identity(), caller.address(), action, resource)
-    }
-
-    /// What whoever calls uses counts for this.
-    fn account(&self, caller: &Caller) -> Arc<Account> {
-        self.admission.account(caller.peer(), caller.identity().map(Identity::payer))
+    /// The services on this host.
+    pub fn new(host: Host) -> Native {
+        Native(host)
     }
 
     /// Answers a call of Bus.
@@ -71,7 +38,7 @@ impl Native {
         match request.uri().path().rsplit('/').next() {
             Some("Publish") => Answer::Generated(Box::pin(bus::publish(self.clone(), request))),
             Some("PublishStream") => Answer::Generated(Box::pin(bus::publish_stream(self.clone(), request))),
-            _ => Answer::Deliveries(deliveries::subscribe(self.clone(), request)),
+            _ => Answer::Own(deliveries::subscribe(self.clone(), request)),
         }
     }
 
@@ -92,9 +59,9 @@ impl Native {
 }
 
 impl std::ops::Deref for Native {
-    type Target = Shared;
+    type Target = Host;
 
-    fn deref(&self) -> &Shared {
+    fn deref(&self) -> &Host {
         &self.0
     }
 }

@@ -20,8 +20,8 @@ pub(super) enum Answer {
     Ready(Option<Response<Body>>),
     /// A generated service makes it.
     Generated(Generated),
-    /// A subscription makes it.
-    Deliveries(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
+    /// A service of ours makes it, such as a subscription.
+    Own(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
 }
 
 /// The future of a response. One pointer, because it is part of every stream's task, and that lives
@@ -52,7 +52,7 @@ impl Future for Reply {
                 None => return Poll::Pending,
             },
             Answer::Generated(answer) => ready!(answer.as_mut().poll(cx))?.map(Body::Tonic),
-            Answer::Deliveries(answer) => ready!(answer.as_mut().poll(cx)),
+            Answer::Own(answer) => ready!(answer.as_mut().poll(cx)),
         };
         call.answered(&response);
         Poll::Ready(Ok(response))

@@ -192,7 +192,8 @@ fn field_bytes(length: usize) -> usize {
     if length == 0 { 0 } else { 1 + varint_bytes(length as u64) + length }
 }
 
-fn body_bytes(message: &Message, inherited: Option<&Inherited>) -> usize {
+/// Bytes of the body of a message.
+pub fn body_bytes(message: &Message, inherited: Option<&Inherited>) -> usize {
     let Message { id: _, key, attributes, payload, content_type, traceparent: _, tracestate: _, publisher } =
         message;
     let (traceparent, tracestate) = Inherited::of(inherited, message);

@@ -49,6 +49,11 @@ impl Message {
         Ok(Some(Uuid::from_bytes(bytes)))
     }
 
+    /// Bytes of it in a log, without its place and what it inherits.
+    pub fn bytes(&self) -> usize {
+        super::batch::body_bytes(self, None)
+    }
+
     /// Checks every field against its limit.
     pub fn check(&self) -> Result<()> {
         at_most("key", self.key.len(), KEY_BYTES_MAX)?;

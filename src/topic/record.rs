@@ -8,7 +8,11 @@
 //! sequence and time come in front of it when the store orders the message. Any run of records is
 //! the body of a response, which is why the log keeps nothing else.
 
+mod view;
+
 use uuid::Uuid;
+
+pub use view::{View, messages};
 
 use crate::limits::ID_BYTES;
 

@@ -8,8 +8,7 @@ use tonic::codegen::Service;
 use tonic::{Response, Status};
 
 use super::administering::{Administering, Asked};
-use super::intake::Intake;
-use super::{Native, convert};
+use super::{Intake, Native, convert};
 use crate::api::reply::Answer;
 use crate::api::status::{readable, status};
 use crate::auth::{self, Action, Grant, Identity, Principal, Resource};

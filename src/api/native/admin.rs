@@ -6,8 +6,7 @@ use tonic::codegen::Service;
 use tonic::{Response, Status};
 
 use super::administering::{Administering, Asked};
-use super::intake::Intake;
-use super::{Caller, Native, convert};
+use super::{Caller, Intake, Native, convert};
 use crate::api::reply::Answer;
 use crate::api::status::{readable, status};
 use crate::auth::{Action, Resource};

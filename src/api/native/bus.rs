@@ -11,23 +11,18 @@ use std::task::{Context, Poll};
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use http::{Request, Response};
 use hyper::body::Incoming;
-use prost::Message;
 use tonic::codec::BufferSettings;
 use tonic::codegen::Service;
 use tonic::server::Grpc;
 use tonic::{Status, Streaming};
 use tonic_prost::ProstCodec;
 
-use super::intake::Intake;
-use super::publishing::Publishing;
-use super::{Caller, Native, convert};
+use super::{Caller, Intake, Native, convert};
 use crate::api::caller::log_span;
 use crate::api::observe::Observer;
 use crate::api::status::{message, own_code, readable, status, undecoded};
-use crate::auth::{Action, Resource};
 use crate::error::{Code, Result};
 use crate::limits::{PUBLISH_BUFFER_BYTES, PUBLISH_PIPELINE_MAX, PUBLISH_YIELD_BYTES};
-use crate::metrics::Durations;
 use crate::proto::v1::{PublishRequest, PublishResponse};
 use crate::store::{Receipt, unix_nanos};
 use crate::topic::{TopicName, TraceContext};
@@ -188,45 +183,13 @@ async fn append(
     request: PublishRequest,
     caller: &Caller,
 ) -> (Result<Receipt>, Option<TraceContext>) {
-    let (accepted, broker) = (unix_nanos(), &*native.broker);
+    let accepted = unix_nanos();
     let PublishRequest { namespace, topic, messages } = request;
     let name = match TopicName::parse(&namespace, &topic) {
         Ok(name) => name,
         Err(error) => return (Err(error), None),
     };
-    if let Err(error) = native.may(caller, Action::Publish, Resource::Topic(&name)) {
-        return (Err(error), None);
-    }
-    let account = native.account(caller);
-    let bytes = || messages.iter().map(|message| message.encoded_len() as u64).sum();
-    let quotas = native.admission.quotas();
-    if let Err(error) = quotas.publish(name.namespace(), &account, messages.len(), bytes) {
-        drop(messages);
-        return (Err(native.admission.in_turn(error, name.namespace(), &account).await), None);
-    }
-    let publishing = Publishing::begin(broker, &name, &messages, caller, accepted);
-    let inherited = Publishing::inherited(publishing.as_ref(), caller, messages.len());
-    let batch = convert::batch(messages, inherited.as_ref(), caller.publisher()).map(|batch| {
-        let carried = publishing.as_ref().map(|publishing| publishing.carried(broker, &name));
-        batch.accepted_at(accepted).traced_by(carried)
-    });
-    let outcome = match &batch {
-        Ok(batch) => broker.publish_by(Some(&account), &name, batch).await,
-        Err(error) => Err(error.clone()),
-    };
-    if outcome.is_ok() {
-        Durations::record(&broker.metrics().durations().publish, accepted, unix_nanos());
-    }
-    let context = publishing.as_ref().map(Publishing::context);
-    if let Some(publishing) = publishing {
-        publishing.end(broker, &name, batch.as_ref().ok(), &outcome, caller);
-    }
-    drop(batch);
-    match outcome {
-        Ok(receipt) => (Ok(receipt), context),
-        // It would have been one topic too many.
-        Err(error) => (Err(native.admission.in_turn(error, name.namespace(), &account).await), context),
-    }
+    native.publish(&name, convert::messages(messages, caller.publisher()), caller, accepted).await
 }
 
 fn response(receipt: Receipt) -> PublishResponse {

@@ -11,20 +11,14 @@ use crate::error::{Code, Error, Result};
 use crate::limits::{HEARTBEAT_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::metrics::Counted;
 use crate::proto::v1;
-use crate::topic::{Batch, Discontinuity, Inherited, Message, Position, Reason, Start, TopicName};
+use crate::topic::{Discontinuity, Message, Position, Reason, Start, TopicName};
 
-/// The batch of a publish by this principal, whose messages without a context are given this one. A
-/// violation names the message by its index.
-pub fn batch(
-    messages: Vec<v1::Message>,
-    inherited: Option<&Inherited>,
-    publisher: Option<&Arc<str>>,
-) -> Result<Batch> {
-    let mut converted = Vec::with_capacity(messages.len());
-    for (index, wire) in messages.into_iter().enumerate() {
-        converted.push(message(wire, publisher).map_err(|error| error.under(&format!("messages[{index}]")))?);
-    }
-    Batch::encode_in(&converted, inherited)
+/// The messages of a publish by this principal. A violation names the message by its index.
+pub fn messages(messages: Vec<v1::Message>, publisher: Option<&Arc<str>>) -> Result<Vec<Message>> {
+    let convert = |(index, wire)| {
+        message(wire, publisher).map_err(|error: Error| error.under(&format!("messages[{index}]")))
+    };
+    messages.into_iter().enumerate().map(convert).collect()
 }
 
 fn message(message: v1::Message, publisher: Option<&Arc<str>>) -> Result<Message> {

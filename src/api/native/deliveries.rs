@@ -4,7 +4,6 @@
 //! is simply not asked; when the client leaves, the body is dropped, and with it the registration.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -16,30 +15,19 @@ use hyper::body::Incoming;
 use prost::Message;
 use tonic::Status;
 
-use super::intake::Intake;
-use super::subscribing::Subscribing;
-use super::written::{Recipient, Written};
-use super::{Caller, Native, convert};
+use super::{Caller, Intake, Native, convert};
 use crate::api::Body;
 use crate::api::frame::{Frame, prefix};
-use crate::api::rights::Stay;
+use crate::api::host::Opened;
 use crate::api::status::status;
-use crate::auth::{Action, Resource};
-use crate::broker::{Delivery, Subscription};
+use crate::broker::Delivery;
 use crate::error::{Error, Result};
 use crate::proto::v1::{SubscribeRequest, SubscribeResponse};
 use crate::store::unix_nanos;
-use crate::topic::Run;
-use crate::trace::Recorder;
 
 /// A subscription as a response body.
 pub struct Deliveries {
-    subscription: Subscription,
-    recorder: Arc<Recorder>,
-    /// Its caller's leave to go on, where that had to say who it is.
-    stay: Option<Stay>,
-    /// Its trace, where it has one.
-    subscribing: Option<Box<Subscribing>>,
+    opened: Opened,
     /// What was found behind notices and waits for its own frame.
     next: Option<Box<BodyFrame<Frame>>>,
     ended: bool,
@@ -64,9 +52,8 @@ pub fn subscribe(
 
 async fn answer(native: Native, caller: Caller, request: SubscribeRequest, begun: u64) -> Response<Body> {
     match open(&native, caller, request, begun).await {
-        Ok((subscription, subscribing, stay)) => {
-            let recorder = native.broker.recorder().clone();
-            let body = Deliveries { subscription, recorder, stay, subscribing, next: None, ended: false };
+        Ok(opened) => {
+            let body = Deliveries { opened, next: None, ended: false };
             let mut response = Response::new(Body::from(body));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
             response
@@ -75,49 +62,9 @@ async fn answer(native: Native, caller: Caller, request: SubscribeRequest, begun
     }
 }
 
-type Opened = (Subscription, Option<Box<Subscribing>>, Option<Stay>);
-
 async fn open(native: &Native, caller: Caller, request: SubscribeRequest, begun: u64) -> Result<Opened> {
-    let (name, mut request) = convert::subscribe(request)?;
-    if let Some(peer) = caller.peer().cloned() {
-        request.peer = Some(peer.address());
-        request.eject = Some(Box::new(move || peer.close()));
-    }
-    native.may(&caller, Action::Subscribe, Resource::Topic(&name))?;
-    let account = native.account(&caller);
-    request.by = Some(account.clone());
-    let subscribing = Subscribing::begin(native.broker.recorder(), &name, &request, &caller, begun);
-    let outcome = native.broker.subscribe(&name, request).await;
-    let subscribing = subscribing.and_then(|subscribing| subscribing.opened(&outcome));
-    match outcome {
-        Ok(subscription) => {
-            let stay = native.rights.stay(caller.identity(), Action::Subscribe, &name);
-            Ok((subscription, subscribing, stay))
-        }
-        Err(error) => Err(native.admission.in_turn(error, name.namespace(), &account).await),
-    }
-}
-
-impl Deliveries {
-    /// The end of the stream, with its reason.
-    fn end(&mut self, error: Error) -> HeaderMap {
-        self.ended = true;
-        if let Some(subscribing) = self.subscribing.take() {
-            subscribing.ended(&error);
-        }
-        trailers(error)
-    }
-
-    /// The frame of a run, which tells of its traced messages when it is written.
-    fn frame(&self, mut run: Run) -> BodyFrame<Frame> {
-        let written = Written::of(&self.recorder, &mut run, || Recipient {
-            topic: self.subscription.topic().clone(),
-            epoch: self.subscription.epoch(),
-            subscription: self.subscription.id(),
-            peer: self.subscription.peer(),
-        });
-        BodyFrame::data(Frame::message(run.slices, run.bytes).telling(written))
-    }
+    let (name, request) = convert::subscribe(request)?;
+    native.subscribe(&name, request, &caller, begun).await
 }
 
 impl http_body::Body for Deliveries {
@@ -129,32 +76,30 @@ impl http_body::Body for Deliveries {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<BodyFrame<Frame>, Status>>> {
         let this = self.get_mut();
-        let log_span = this.subscribing.as_ref().map(|subscribing| subscribing.log_span().clone());
-        let _entered = log_span.as_ref().map(tracing::Span::enter);
         if let Some(frame) = this.next.take() {
             return Poll::Ready(Some(Ok(*frame)));
         }
         if this.ended {
             return Poll::Ready(None);
         }
-        if let Some(error) = this.stay.as_ref().and_then(|stay| stay.poll_over(cx)) {
-            return Poll::Ready(Some(Ok(BodyFrame::trailers(this.end(error)))));
-        }
         // Notices come in twos and threes when a subscription opens: each as a frame of its own
         // would cost a slot in the connection's buffers for as long as it lives.
         let mut notices = Vec::new();
         loop {
-            let frame = match Pin::new(&mut this.subscription).poll_next(cx) {
+            let frame = match Pin::new(&mut this.opened).poll_next(cx) {
                 Poll::Pending if notices.is_empty() => return Poll::Pending,
                 Poll::Pending | Poll::Ready(None) => break,
-                Poll::Ready(Some(Ok(Delivery::Messages(run)))) => this.frame(run),
+                Poll::Ready(Some(Ok(Delivery::Messages(mut run)))) => {
+                    let written = this.opened.written(&mut run);
+                    BodyFrame::data(Frame::message(run.slices, run.bytes).telling(written))
+                }
                 Poll::Ready(Some(Ok(delivery))) => {
                     convert::notice(delivery).iter().for_each(|notice| put(&mut notices, notice));
                     continue;
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    let trailers = this.end(error);
-                    BodyFrame::trailers(trailers)
+                    this.ended = true;
+                    BodyFrame::trailers(trailers(error))
                 }
             };
             if notices.is_empty() {

@@ -3,7 +3,7 @@
 use prost::Message;
 
 use super::convert;
-use super::intake::Place;
+use crate::api::intake::Place;
 use crate::proto::v1;
 use crate::topic::Batch;
 
@@ -44,7 +44,10 @@ fn refused<T>(_: prost::DecodeError) -> crate::error::Result<T> {
 fn publish(data: &[u8]) {
     let Ok(request) = v1::PublishRequest::decode(data) else { return };
     let sent = request.messages.clone();
-    let Ok(batch) = convert::batch(request.messages, None, None) else { return };
+    let Ok(batch) = convert::messages(request.messages, None).and_then(|messages| Batch::encode(&messages))
+    else {
+        return;
+    };
     assert_eq!(batch.len(), sent.len());
     for (body, sent) in batch.bodies().zip(&sent) {
         let kept = v1::Message::decode(body);

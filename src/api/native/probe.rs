@@ -3,17 +3,16 @@
 
 use std::time::Duration;
 
-use prost::Message as _;
 use tokio::time::{Instant, timeout_at};
 
-use super::publishing::Publishing;
 use super::{Caller, Native, convert};
+use crate::api::publishing::Publishing;
 use crate::auth::{Action, Resource};
 use crate::error::{Code, Error, Result};
 use crate::limits::{PROBE_SPANS_MAX, PROBE_WAIT_DEFAULT, PROBE_WAIT_MAX, PROBES_MAX};
-use crate::proto::v1::{Message, Position, ProbeDelivery, TraceTopicRequest, TraceTopicResponse};
+use crate::proto::v1::{Position, ProbeDelivery, TraceTopicRequest, TraceTopicResponse};
 use crate::store::unix_nanos;
-use crate::topic::TopicName;
+use crate::topic::{Batch, Message, TopicName};
 use crate::trace::{Operation, Probe, Span, Value};
 
 /// Attribute of a probe, for subscribers that want to pass it over.
@@ -38,12 +37,12 @@ pub async fn run(
 
     let broker = &native.broker;
     let (context, mut probe) = broker.recorder().probe().ok_or_else(too_many)?;
-    let (messages, account) = (vec![message(payload)], native.account(caller));
-    let bytes = || messages.iter().map(|message| message.encoded_len() as u64).sum();
+    let (messages, account) = ([message(payload, caller)], native.account(caller));
+    let bytes = || messages.iter().map(|message| message.bytes() as u64).sum();
     native.admission.quotas().publish(name.namespace(), &account, messages.len(), bytes)?;
     let publishing = Publishing::probe(context, &messages, accepted);
     let inherited = Publishing::inherited(Some(&publishing), &Caller::default(), 1);
-    let batch = convert::batch(messages, inherited.as_ref(), caller.publisher())?.accepted_at(accepted);
+    let batch = Batch::encode_in(&messages, inherited.as_ref())?.accepted_at(accepted);
     let batch = batch.traced_by(Some(publishing.carried(broker, &name)));
     let subscriptions = broker.readers(&name);
     let outcome = broker.publish_by(Some(&account), &name, &batch).await;
@@ -71,10 +70,10 @@ fn too_many() -> Error {
     Error::new(Code::ResourceExhausted, message).reason("PROBES").retry_after(PROBE_WAIT_DEFAULT)
 }
 
-fn message(payload: bytes::Bytes) -> Message {
+fn message(payload: bytes::Bytes, caller: &Caller) -> Message {
     let payload = if payload.is_empty() { bytes::Bytes::from_static(PAYLOAD) } else { payload };
     let attributes = [(ATTRIBUTE.to_owned(), "true".to_owned())].into();
-    Message { payload, attributes, ..Default::default() }
+    Message { payload, attributes, publisher: caller.publisher().cloned(), ..Default::default() }
 }
 
 /// Collects spans until every subscription has the probe, or so long.

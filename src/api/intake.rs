@@ -15,16 +15,16 @@ use hyper::body::Incoming;
 use prost::Message;
 use tonic::Status;
 
-use super::Native;
-use crate::api::frame::PREFIX_BYTES;
-use crate::api::status::{not_a_message, status};
+use super::frame::PREFIX_BYTES;
+use super::host::Host;
+use super::status::{not_a_message, status};
 use crate::error::{Code, Error, Result};
 use crate::topic::{Budget, Charge};
 
 /// A request body that charges the message it is in the middle of.
 pub struct Intake {
     body: Incoming,
-    native: Native,
+    host: Host,
     /// In the memory budget, and among all requests that have come in part.
     charges: [Option<Charge>; 2],
     place: Place,
@@ -51,14 +51,14 @@ pub struct Place {
 
 impl Intake {
     /// Watches the body of a call with one message.
-    pub fn single(body: Incoming, native: &Native) -> Intake {
-        Intake { single: true, ..Intake::stream(body, native) }
+    pub fn single(body: Incoming, host: &Host) -> Intake {
+        Intake { single: true, ..Intake::stream(body, host) }
     }
 
     /// Watches the body of a call with any number of messages.
-    pub fn stream(body: Incoming, native: &Native) -> Intake {
-        let place = Place { bytes_max: native.max_message_bytes, ..Place::default() };
-        Intake { body, native: native.clone(), charges: [None, None], place, single: false, refusal: None }
+    pub fn stream(body: Incoming, host: &Host) -> Intake {
+        let place = Place { bytes_max: host.max_message_bytes, ..Place::default() };
+        Intake { body, host: host.clone(), charges: [None, None], place, single: false, refusal: None }
     }
 
     /// The one message of the call. A stream of tonic's does the same with a buffer of 8 KiB, however
@@ -113,11 +113,11 @@ impl Intake {
             self.charges.iter_mut().flatten().for_each(|charge| charge.shrink(held));
             return Ok(());
         }
-        let (more, native) = (held - charged, &self.native);
+        let (more, host) = (held - charged, &self.host);
         // This one first: nobody's messages go for a request that is refused.
-        let in_flight = native.admission.in_flight();
+        let in_flight = host.admission.in_flight();
         let part = Budget::charge(in_flight, more).ok_or_else(|| crowded(in_flight.limit()))?;
-        let memory = native.broker.charge(more).ok_or_else(no_room)?;
+        let memory = host.broker.charge(more).ok_or_else(no_room)?;
         for (charge, more) in self.charges.iter_mut().zip([memory, part]) {
             match charge {
                 Some(charge) => charge.absorb(more),

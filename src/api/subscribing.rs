@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::Caller;
-use crate::api::caller::log_span;
+use super::caller::{Caller, log_span};
 use crate::broker::{Subscribe, Subscription};
 use crate::error::{Code, Error, Result};
 use crate::store::unix_nanos;

@@ -3,13 +3,12 @@
 //! A message that comes with a context keeps it. One that comes without is given that of the publish's
 //! own span, where that is recorded, or of its call, where no spans are; so its subscribers can join.
 
-use super::Caller;
+use super::caller::Caller;
 use crate::broker::Broker;
 use crate::error::Result;
 use crate::limits::SPAN_LINKS_MAX;
-use crate::proto::v1;
 use crate::store::{Receipt, unix_nanos};
-use crate::topic::{Batch, Created, FannedOut, Inherited, TopicName, TraceContext, Traced};
+use crate::topic::{Batch, Created, FannedOut, Inherited, Message, TopicName, TraceContext, Traced};
 use crate::trace::{Operation, Span, Value, random_id};
 
 /// A publish that is traced.
@@ -30,7 +29,7 @@ impl Publishing {
     pub fn begin(
         broker: &Broker,
         name: &TopicName,
-        messages: &[v1::Message],
+        messages: &[Message],
         caller: &Caller,
         accepted: u64,
     ) -> Option<Publishing> {
@@ -49,14 +48,14 @@ impl Publishing {
     }
 
     /// A publish that is traced whatever anybody says: a probe.
-    pub fn probe(context: TraceContext, messages: &[v1::Message], accepted: u64) -> Publishing {
+    pub fn probe(context: TraceContext, messages: &[Message], accepted: u64) -> Publishing {
         Publishing::traced(context, None, messages, "", accepted)
     }
 
     fn traced(
         context: TraceContext,
         parent: Option<TraceContext>,
-        messages: &[v1::Message],
+        messages: &[Message],
         tracestate: &str,
         accepted: u64,
     ) -> Publishing {
@@ -155,7 +154,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(messages: &[v1::Message]) -> Seen {
+    fn of(messages: &[Message]) -> Seen {
         let mut seen = Seen::default();
         for context in messages.iter().filter_map(own) {
             seen.first = seen.first.or(Some(context));
@@ -168,12 +167,12 @@ impl Seen {
     }
 }
 
-fn own(message: &v1::Message) -> Option<TraceContext> {
+fn own(message: &Message) -> Option<TraceContext> {
     if message.traceparent.is_empty() { None } else { TraceContext::parse(&message.traceparent) }
 }
 
 /// The traced messages: those that came with a recorded context, and those that are given this one.
-fn created(messages: &[v1::Message], given: TraceContext) -> Vec<Created> {
+fn created(messages: &[Message], given: TraceContext) -> Vec<Created> {
     let mut all: Vec<Created> = Vec::new();
     for (place, message) in (0..).zip(messages) {
         let context = if message.traceparent.is_empty() { Some(given) } else { own(message) };
@@ -200,9 +199,8 @@ mod tests {
     const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     const UNSAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
 
-    fn messages(contexts: &[&str]) -> Vec<v1::Message> {
-        let message =
-            |context: &&str| v1::Message { traceparent: (*context).to_owned(), ..v1::Message::default() };
+    fn messages(contexts: &[&str]) -> Vec<Message> {
+        let message = |context: &&str| Message { traceparent: (*context).to_owned(), ..Message::default() };
         contexts.iter().map(message).collect()
     }
 
