@@ -9,6 +9,7 @@ mod audit;
 mod authenticate;
 mod body;
 mod caller;
+mod console;
 mod frame;
 #[cfg(fuzzing)]
 pub mod fuzz;
@@ -39,6 +40,7 @@ use tonic::codegen::Service;
 
 pub use audit::AUDIT_TARGET;
 pub use body::Body;
+use console::Console;
 pub use health::Phase;
 pub use peer::{Asked, Peer};
 use reply::Answer;
@@ -65,6 +67,8 @@ pub struct Options {
     pub max_publish_bytes_in_flight: usize,
     /// The log of the process, where it is the server's to change.
     pub logging: Option<Arc<dyn Logging>>,
+    /// Whether there is a page at `/`.
+    pub console: bool,
 }
 
 /// The log of the process.
@@ -84,6 +88,7 @@ impl Default for Options {
             max_publish_bytes_in_flight: usize::try_from(limits::PUBLISH_BYTES_IN_FLIGHT_MAX)
                 .unwrap_or(usize::MAX),
             logging: None,
+            console: true,
         }
     }
 }
@@ -98,6 +103,7 @@ struct Inner {
     reflection: reflection::Services,
     rights: Rights,
     native: native::Native,
+    console: Console,
     admission: Admission,
     observer: Arc<observe::Observer>,
 }
@@ -152,12 +158,15 @@ impl Api {
         let rights = Rights::new(options.access.clone());
         let (streams_max, bytes_max) = (options.max_streams, options.max_publish_bytes_in_flight);
         let admission = Admission::new(&broker, streams_max, bytes_max);
+        let observer = Arc::new(observe::Observer::new(&broker));
+        let native = native::Native::new(Host::new(broker, rights.clone(), admission.clone(), &options));
         Ok(Api(Arc::new(Inner {
             routes,
             health: health::service(phase),
             reflection: reflection::services()?,
-            observer: Arc::new(observe::Observer::new(&broker)),
-            native: native::Native::new(Host::new(broker, rights.clone(), admission.clone(), &options)),
+            observer,
+            console: Console::new(native.clone(), options.console),
+            native,
             rights,
             admission,
         })))
@@ -171,6 +180,10 @@ impl Api {
     /// Answers one request. A request that cannot be served is answered too, so this never fails.
     pub fn answer(&self, mut request: Request<Incoming>) -> Reply {
         let inner = &*self.0;
+        if let Some(answer) = inner.console(&mut request) {
+            let call = observe::Call::new(&inner.observer, &request, true);
+            return Reply::new(Answer::Ready(Some(answer)), call);
+        }
         let route = inner.routes.get(request.uri().path()).copied();
         let admitted = route.map_or(Ok(()), |route| inner.admit(route, &mut request));
         let call = observe::Call::new(&inner.observer, &request, route.is_some());
@@ -196,6 +209,18 @@ impl Api {
 }
 
 impl Inner {
+    /// What the console answers, where it is asked.
+    fn console(&self, request: &mut Request<Incoming>) -> Option<Response<Body>> {
+        if let Some(page) = self.console.page(request) {
+            return Some(page);
+        }
+        if !Console::has(request.uri().path()) {
+            return None;
+        }
+        let answer = self.admit(Route::Monitor, request).and_then(|()| self.console.data(request));
+        Some(answer.unwrap_or_else(status::http))
+    }
+
     /// Whether a call is looked at, and who makes it. Health is in any case: an orchestrator would end a
     /// server that is only busy.
     fn admit(&self, route: Route, request: &mut Request<Incoming>) -> Result<()> {

@@ -86,6 +86,8 @@ pub struct Config {
     pub quotas: Vec<quota::Rule>,
     /// How dead peers are found.
     pub keepalive: Keepalive,
+    /// What speaks HTTP and no gRPC.
+    pub http: Http,
     /// Where the metrics are.
     pub metrics: Metrics,
     /// Where traces and metrics are pushed to.
@@ -158,6 +160,13 @@ pub struct Limits {
     pub stream_window: Size,
 }
 
+/// The section `http`.
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// Whether the console is at `/`.
+    pub console: bool,
+}
+
 /// The section `keepalive`.
 #[derive(Debug, Clone)]
 pub struct Keepalive {
@@ -222,6 +231,7 @@ impl Default for Config {
             issuers: Vec::new(),
             quotas: Vec::new(),
             keepalive: Keepalive { interval: limits::KEEPALIVE_INTERVAL, timeout: limits::KEEPALIVE_TIMEOUT },
+            http: Http { console: true },
             metrics: Metrics::default(),
             otlp: Otlp::default(),
             traces: Traces::default(),

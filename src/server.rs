@@ -281,6 +281,7 @@ fn api_options(config: &Config, access: Arc<Access>, logging: Option<Logging>) -
         max_publish_bytes_in_flight: limits.max_publish_bytes_in_flight.bytes(),
         access,
         logging,
+        console: config.http.console,
     }
 }
 

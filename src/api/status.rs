@@ -36,6 +36,26 @@ pub fn status(error: Error) -> Status {
     Status::with_error_details(grpc_code(error.code()), error.message(), details)
 }
 
+/// TEMPORARY until the edge lands.
+pub fn http(error: Error) -> http::Response<super::Body> {
+    let code = match error.code() {
+        Code::Unauthenticated => 401,
+        Code::PermissionDenied => 403,
+        Code::NotFound => 404,
+        Code::InvalidArgument => 400,
+        _ => 500,
+    };
+    let violations: Vec<_> = error
+        .violations()
+        .iter()
+        .map(|v| serde_json::json!({"field": v.field, "description": v.description}))
+        .collect();
+    let body = serde_json::json!({"error": {"code": error.code().as_str(), "message": error.message(), "reason": error.reason_code(), "violations": violations}});
+    let mut response = http::Response::new(super::Body::text(body.to_string()));
+    *response.status_mut() = http::StatusCode::from_u16(code).unwrap_or_default();
+    response
+}
+
 /// The same as the message that `PublishResponse.status` carries.
 pub fn message(error: Error) -> tonic_types::Status {
     use prost::Message;
