@@ -11,8 +11,8 @@ function ceiling(value) {
 }
 
 /** The path of a series in a box; a gap where a value is not known. */
-function path(points, name, most, width, height) {
-  const step = width / (KEPT - 1);
+function path(points, name, most, width, height, kept = KEPT) {
+  const step = width / (kept - 1);
   const offset = width - (points.length - 1) * step;
   let [text, is_down] = ['', false];
   points.forEach((point, at) => {
@@ -39,21 +39,26 @@ function area(points, name, most, width, height) {
   return line.includes('M', 1) ? '' : `${line}L${width} ${height}L${(offset + known * step).toFixed(1)} ${height}Z`;
 }
 
+/** Samples that a small plot shows: the last minute. */
+const BRIEF = 60;
+
 /** A small plot of two series, without words: the row beside it says them. */
 export class Spark {
   constructor(names = ['in', 'out'], [width, height] = [120, 28]) {
     [this.names, this.size] = [names, [width, height]];
     this.lines = names.map((name) => s('path', { class: `line ${name}` }));
     const box = `0 -2 ${width} ${height + 4}`;
-    this.element = s('svg', { class: 'spark', viewBox: box, preserveAspectRatio: 'none', 'aria-hidden': 'true' }, this.lines);
+    const ground = s('line', { class: 'rule', x1: 0, x2: width, y1: height, y2: height });
+    this.element = s('svg', { class: 'spark', viewBox: box, preserveAspectRatio: 'none', 'aria-hidden': 'true' }, ground, this.lines);
   }
 
-  draw(points) {
+  draw(history) {
+    const points = history.slice(-BRIEF);
     const [width, height] = this.size;
     const most = Math.max(1e-9, ...points.flatMap((point) => this.names.map((name) => point[name] ?? 0)));
     // Nothing at all is a line on the ground, not one at the top.
     const scale = most <= 1e-9 ? 1 : most;
-    this.names.forEach((name, at) => this.lines[at].setAttribute('d', path(points, name, scale, width, height)));
+    this.names.forEach((name, at) => this.lines[at].setAttribute('d', path(points, name, scale, width, height, BRIEF)));
   }
 }
 
