@@ -79,7 +79,7 @@ export class Server {
 
   /** Runs the command line against it until it is killed. `printed()` is what it has printed. */
   follow(args, { token } = {}) {
-    const env = { ...process.env, BUGLE_SERVER: this.url, ...(token ? { BUGLE_TOKEN: token } : {}) };
+    const env = { ...process.env, BUGLE_SERVER: this.url, ...(token ? { BUGLE_CREDENTIAL: token } : {}) };
     const child = spawn(BUGLE, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
     let [out, err] = ['', ''];
     child.stdout.on('data', (text) => { out = (out + text).slice(-1_000_000); });

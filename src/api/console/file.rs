@@ -131,12 +131,10 @@ mod tests {
             }
         }
         let page = files.find("/").unwrap().content;
-        assert!(
-            !page.contains("<script>")
-                && !page.contains("<style")
-                && !page.contains(" style=")
-                && !page.contains(" on")
-        );
+        for inline in ["<script>", "<style", " style=", " onclick=", " onload=", " onsubmit=", "javascript:"]
+        {
+            assert!(!page.contains(inline), "{inline}");
+        }
     }
 
     #[test]
