@@ -15,6 +15,7 @@ mod frame;
 pub mod fuzz;
 mod health;
 mod host;
+mod http;
 mod intake;
 mod native;
 mod observe;
@@ -26,6 +27,7 @@ mod reply;
 mod rights;
 mod status;
 mod subscribing;
+mod takeover;
 mod written;
 
 use std::collections::HashMap;
@@ -33,7 +35,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use ::http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::sync::watch;
 use tonic::codegen::Service;
@@ -46,6 +48,7 @@ pub use peer::{Asked, Peer};
 use reply::Answer;
 pub use reply::Reply;
 use rights::Rights;
+pub use takeover::Takeover;
 
 use crate::auth::{Access, Identity};
 use crate::broker::Broker;
@@ -103,7 +106,8 @@ struct Inner {
     reflection: reflection::Services,
     rights: Rights,
     native: native::Native,
-    console: Console,
+    host: Host,
+    console: Arc<Console>,
     admission: Admission,
     observer: Arc<observe::Observer>,
 }
@@ -118,6 +122,7 @@ enum Route {
     Health,
     ReflectionV1,
     ReflectionV1Alpha,
+    Http(http::Resource),
 }
 
 impl Route {
@@ -143,6 +148,7 @@ impl Route {
         match self {
             Route::Bus | Route::Admin | Route::Access | Route::Monitor => true,
             Route::Health | Route::ReflectionV1 | Route::ReflectionV1Alpha => false,
+            Route::Http(resource) => resource.wants_to_know(),
         }
     }
 }
@@ -158,15 +164,15 @@ impl Api {
         let rights = Rights::new(options.access.clone());
         let (streams_max, bytes_max) = (options.max_streams, options.max_publish_bytes_in_flight);
         let admission = Admission::new(&broker, streams_max, bytes_max);
-        let observer = Arc::new(observe::Observer::new(&broker));
-        let native = native::Native::new(Host::new(broker, rights.clone(), admission.clone(), &options));
+        let host = Host::new(broker.clone(), rights.clone(), admission.clone(), &options);
         Ok(Api(Arc::new(Inner {
             routes,
             health: health::service(phase),
             reflection: reflection::services()?,
-            observer,
-            console: Console::new(native.clone(), options.console),
-            native,
+            observer: Arc::new(observe::Observer::new(&broker)),
+            native: native::Native::new(host.clone()),
+            console: Arc::new(Console::new(host.clone(), options.console)),
+            host,
             rights,
             admission,
         })))
@@ -180,13 +186,17 @@ impl Api {
     /// Answers one request. A request that cannot be served is answered too, so this never fails.
     pub fn answer(&self, mut request: Request<Incoming>) -> Reply {
         let inner = &*self.0;
-        if let Some(answer) = inner.console(&mut request) {
-            let call = observe::Call::new(&inner.observer, &request, true);
-            return Reply::new(Answer::Ready(Some(answer)), call);
-        }
-        let route = inner.routes.get(request.uri().path()).copied();
+        let path = request.uri().path();
+        let route = inner.routes.get(path).copied().or_else(|| http::Resource::at(path).map(Route::Http));
         let admitted = route.map_or(Ok(()), |route| inner.admit(route, &mut request));
-        let call = observe::Call::new(&inner.observer, &request, route.is_some());
+        let call = observe::Call::new(&inner.observer, &request, route);
+        if let Some(Route::Http(resource)) = route {
+            let answer = match admitted {
+                Ok(()) => http::answer(&inner.host, &inner.console, resource, request),
+                Err(error) => Answer::Ready(Some(status::http(error))),
+            };
+            return Reply::new(answer, call);
+        }
         let route = match refusal::check(&request, route.is_some()) {
             Ok(()) => route,
             Err(response) => return Reply::new(Answer::Ready(Some(*response)), call),
@@ -202,25 +212,13 @@ impl Api {
             Some(Route::Admin) => inner.native.admin(request),
             Some(Route::Access) => inner.native.access(request),
             Some(Route::Monitor) => inner.native.monitor(request),
-            None => Answer::Ready(Some(refusal::unknown_method(request.uri().path()))),
+            None | Some(Route::Http(_)) => Answer::Ready(Some(refusal::unknown_method(request.uri().path()))),
         };
         Reply::new(answer, call)
     }
 }
 
 impl Inner {
-    /// What the console answers, where it is asked.
-    fn console(&self, request: &mut Request<Incoming>) -> Option<Response<Body>> {
-        if let Some(page) = self.console.page(request) {
-            return Some(page);
-        }
-        if !Console::has(request.uri().path()) {
-            return None;
-        }
-        let answer = self.admit(Route::Monitor, request).and_then(|()| self.console.data(request));
-        Some(answer.unwrap_or_else(status::http))
-    }
-
     /// Whether a call is looked at, and who makes it. Health is in any case: an orchestrator would end a
     /// server that is only busy.
     fn admit(&self, route: Route, request: &mut Request<Incoming>) -> Result<()> {
@@ -229,7 +227,7 @@ impl Inner {
         if !route.wants_to_know() {
             return Ok(());
         }
-        let identity = authenticate::identify(self.rights.access(), request)
+        let identity = authenticate::identify(self.rights.access(), request, matches!(route, Route::Http(_)))
             .inspect_err(|error| self.rights.unknown(peer.map(Peer::address), error))?;
         self.admission.connection(peer, identity.as_ref().map(Identity::payer))?;
         if let Some(identity) = identity {

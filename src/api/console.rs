@@ -8,19 +8,17 @@ mod asked;
 mod file;
 mod shown;
 
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use http::{Method, Request, Response, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::{Request, Response};
 use serde::Serialize;
 
 use super::body::Body;
+use super::host::Host;
 use super::native::{Asked as Call, Native};
 use crate::error::{Code, Error, Result};
 use crate::proto::v1::{GetTopicRequest, ListNamespacesRequest, ListSubscriptionsRequest, ListTopicsRequest};
 use asked::Asked;
 use file::Files;
-
-/// Where the JSON is.
-const DATA: &str = "/admin/v1/";
 
 /// The console of a server. The page can be switched off; the JSON is there in any case, as the services
 /// are that say the same.
@@ -30,33 +28,29 @@ pub struct Console {
 }
 
 impl Console {
-    /// On these services, with its page or without.
-    pub fn new(native: Native, has_page: bool) -> Console {
-        Console { native, files: has_page.then(Files::new) }
+    /// On this host, with its page or without.
+    pub fn new(host: Host, has_page: bool) -> Console {
+        Console { native: Native::new(host), files: has_page.then(Files::new) }
     }
 
-    /// A file of the page, which needs no credential; `None` where the path is none of them.
-    pub fn page<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
-        let file = self.files.as_ref()?.find(request.uri().path())?;
-        Some(match *request.method() {
-            Method::GET | Method::HEAD => file.answer(request),
-            _ => only_get(),
-        })
-    }
-
-    /// Whether this is a path of the JSON, which only those are answered who may see what they ask for.
-    pub fn has(path: &str) -> bool {
-        path.starts_with(DATA)
+    /// A file of the page, which needs no credential.
+    pub fn page<B>(&self, request: &Request<B>) -> Result<Response<Body>> {
+        let path = request.uri().path();
+        let missing = |message: String| Error::new(Code::NotFound, message).reason("PATH_NOT_FOUND");
+        let files = self
+            .files
+            .as_ref()
+            .ok_or_else(|| missing("this server shows no console (http.console)".to_owned()))?;
+        let file =
+            files.find(path).ok_or_else(|| missing(format!("{path} is not here; the console is at /")))?;
+        Ok(file.answer(request))
     }
 
     /// Answers a request for JSON, whose caller is known.
-    pub fn data<B>(&self, request: &Request<B>) -> Result<Response<Body>> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Ok(only_get());
-        }
+    pub fn shown<B>(&self, request: &Request<B>) -> Result<Response<Body>> {
         let (path, native) = (request.uri().path(), &self.native);
         let call = Call::by(native, request.extensions());
-        let asked = Asked::read(path.strip_prefix(DATA).unwrap_or_default(), request.uri().query())?;
+        let asked = Asked::read(request.uri())?;
         let Asked { path: names, prefix, page_size, page_token } = asked;
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         match names[..] {
@@ -103,13 +97,6 @@ fn set<const COUNT: usize>(response: &mut Response<Body>, headers: [(HeaderName,
     for (name, value) in headers {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
-}
-
-fn only_get() -> Response<Body> {
-    let mut response = Response::new(Body::text("This is to be read: ask for it with GET.\n"));
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    set(&mut response, [(ALLOW, "GET, HEAD"), (CONTENT_TYPE, "text/plain; charset=utf-8")]);
-    response
 }
 
 fn unknown(path: &str) -> Error {

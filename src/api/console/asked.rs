@@ -5,8 +5,10 @@
 
 use std::borrow::Cow;
 
+use http::Uri;
 use percent_encoding::percent_decode_str;
 
+use crate::api::http::Query;
 use crate::error::{Error, Result};
 
 /// See the module.
@@ -23,68 +25,53 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Reads the rest of a path, and a query. Errors: words that are unknown, twice there or not to be
+    /// Reads a target below `/admin/v1/`. Errors: words that are unknown, twice there or not to be
     /// understood.
-    pub fn read(path: &str, query: Option<&str>) -> Result<Asked> {
-        let names = path.split('/').map(|name| text("path", name)).collect::<Result<_>>()?;
-        let mut asked = Asked { path: names, ..Asked::default() };
-        let mut seen = Vec::new();
-        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            if seen.contains(&name) {
-                return Err(Error::field(name, "is there twice; say it once"));
-            }
-            seen.push(name);
-            // Forms write a space as a plus.
-            let value = text(name, &value.replace('+', "%20"))?;
-            match name {
-                "prefix" => asked.prefix = value,
-                "page_size" => {
-                    asked.page_size = value.parse().map_err(|_| {
-                        Error::field("page_size", format!("has to be a number and not {value:?}"))
-                    })?
-                }
-                "page_token" => asked.page_token = value,
-                _ => {
-                    let description = "is not known here; there are prefix, page_size and page_token";
-                    return Err(Error::field(name, description));
-                }
-            }
-        }
-        Ok(asked)
+    pub fn read(target: &Uri) -> Result<Asked> {
+        let path =
+            target.path().trim_start_matches("/admin/v1/").split('/').map(name).collect::<Result<_>>()?;
+        let query = Query::parse(target, &["prefix", "page_size", "page_token"])?;
+        let word = |name| query.get(name).unwrap_or_default().to_owned();
+        Ok(Asked {
+            path,
+            prefix: word("prefix"),
+            page_size: query.read("page_size", "a number")?.unwrap_or(0),
+            page_token: word("page_token"),
+        })
     }
 }
 
-fn text(field: &str, encoded: &str) -> Result<String> {
+fn name(encoded: &str) -> Result<String> {
     let decoded = percent_decode_str(encoded).decode_utf8().map(Cow::into_owned);
-    decoded.map_err(|_| Error::field(field, "has to be UTF-8 behind its percent signs"))
+    decoded.map_err(|_| Error::field("path", "has to be UTF-8, percent-encoded"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn read(target: &str) -> Result<Asked> {
+        Asked::read(&format!("/admin/v1/{target}").parse().unwrap())
+    }
+
     #[test]
     fn names_and_words_are_read_as_they_were_meant() {
-        let asked =
-            Asked::read("topics/a%2Fb/c/d%20e", Some("prefix=x%2By+z&page_size=7&page_token=")).unwrap();
+        let asked = read("topics/a%2Fb/c/d%20e?prefix=x%2By+z&page_size=7&page_token=").unwrap();
         assert_eq!(asked.path, ["topics", "a/b", "c", "d e"]);
         assert_eq!((asked.prefix.as_str(), asked.page_size, asked.page_token.as_str()), ("x+y z", 7, ""));
-        assert_eq!(Asked::read("server", None).unwrap().path, ["server"]);
+        assert_eq!(read("server").unwrap().path, ["server"]);
     }
 
     #[test]
     fn words_that_mean_nothing_are_refused_by_name() {
-        for (query, field) in [
-            ("page_size=many", "page_size"),
-            ("page_size=-1", "page_size"),
-            ("size=1", "size"),
-            ("prefix=a&prefix=b", "prefix"),
-            ("prefix=%ff", "prefix"),
+        for (target, field) in [
+            ("topics/a?page_size=many", "page_size"),
+            ("topics/a?page_size=-1", "page_size"),
+            ("topics/a?size=1", "query"),
+            ("topics/a?prefix=a&prefix=b", "prefix"),
+            ("topics/%ff", "path"),
         ] {
-            let error = Asked::read("topics/default", Some(query)).unwrap_err();
-            assert_eq!(error.violations()[0].field, field, "{query}");
+            assert_eq!(read(target).unwrap_err().violations()[0].field, field, "{target}");
         }
-        assert_eq!(Asked::read("topics/%ff", None).unwrap_err().violations()[0].field, "path");
     }
 }
