@@ -150,6 +150,9 @@ pub const SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// A ping not answered in this time ends the connection.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Bytes of messages that a subscription over HTTP is given at once: written as JSON they may be six times
+/// as many, and those are held until they are sent.
+pub const HTTP_BATCH_BYTES: usize = 32 * 1024;
 /// From the end of one request of HTTP/1 to the last byte of the next one's head: clients keep a connection
 /// for the next request about that long.
 pub const HTTP1_HEAD_DEADLINE: Duration = Duration::from_secs(30);
