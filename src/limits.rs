@@ -147,6 +147,8 @@ pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// From the end of one request of HTTP/1 to the last byte of the next one's head: clients keep a connection
 /// for the next request about that long.
 pub const HTTP1_HEAD_DEADLINE: Duration = Duration::from_secs(30);
+/// From the head of a request in HTTP to the last byte of its body: a megabyte on a slow line.
+pub const HTTP_BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// Buffers of a connection of HTTP/1, bytes each way: a head of 16 KiB fits, and so does a frame of an answer.
 pub const HTTP1_BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// Headers of one request of HTTP/1: as many attributes as a message may have, and those that clients send.

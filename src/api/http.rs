@@ -3,6 +3,8 @@
 //! Whoever answers makes [`Answer`]s of its own; refusals are [`status::http`].
 
 mod body;
+mod media;
+mod message;
 mod path;
 mod publish;
 
