@@ -16,6 +16,7 @@ mod health;
 mod host;
 mod http;
 mod intake;
+mod momento;
 mod native;
 mod observe;
 mod peer;
@@ -42,6 +43,7 @@ use tonic::codegen::Service;
 pub use audit::AUDIT_TARGET;
 pub use body::Body;
 pub use health::Phase;
+pub use momento::Options as MomentoOptions;
 pub use peer::{Asked, Peer};
 use reply::Answer;
 pub use reply::Reply;
@@ -68,6 +70,8 @@ pub struct Options {
     pub max_publish_bytes_in_flight: usize,
     /// The log of the process, where it is the server's to change.
     pub logging: Option<Arc<dyn Logging>>,
+    /// How clients of Momento are served.
+    pub momento: MomentoOptions,
 }
 
 /// The log of the process.
@@ -87,6 +91,7 @@ impl Default for Options {
             max_publish_bytes_in_flight: usize::try_from(limits::PUBLISH_BYTES_IN_FLIGHT_MAX)
                 .unwrap_or(usize::MAX),
             logging: None,
+            momento: MomentoOptions::default(),
         }
     }
 }
@@ -101,6 +106,7 @@ struct Inner {
     reflection: reflection::Services,
     rights: Rights,
     native: native::Native,
+    momento: momento::Momento,
     host: Host,
     admission: Admission,
     observer: Arc<observe::Observer>,
@@ -113,6 +119,7 @@ enum Route {
     Admin,
     Access,
     Monitor,
+    Momento(momento::Service),
     Health,
     ReflectionV1,
     ReflectionV1Alpha,
@@ -127,6 +134,11 @@ impl Route {
             "bugle.v1.Admin" => Some(Route::Admin),
             "bugle.v1.Access" => Some(Route::Access),
             "bugle.v1.Monitor" => Some(Route::Monitor),
+            "cache_client.pubsub.Pubsub" => Some(Route::Momento(momento::Service::Pubsub)),
+            "cache_client.Ping" => Some(Route::Momento(momento::Service::Ping)),
+            "control_client.ScsControl" => Some(Route::Momento(momento::Service::Control)),
+            "token.Token" => Some(Route::Momento(momento::Service::Token)),
+            "auth.Auth" => Some(Route::Momento(momento::Service::Auth)),
             "grpc.health.v1.Health" => Some(Route::Health),
             "grpc.reflection.v1.ServerReflection" => Some(Route::ReflectionV1),
             "grpc.reflection.v1alpha.ServerReflection" => Some(Route::ReflectionV1Alpha),
@@ -141,9 +153,19 @@ impl Route {
     fn wants_to_know(self) -> bool {
         match self {
             Route::Bus | Route::Admin | Route::Access | Route::Monitor => true,
+            Route::Momento(service) => service.wants_to_know(),
             Route::Health | Route::ReflectionV1 | Route::ReflectionV1Alpha => false,
             Route::Http(resource) => resource.wants_to_know(),
         }
+    }
+}
+
+impl Route {
+    /// Whether the metadata say who calls a method that would ask for it in the request.
+    fn is_told<B>(self, request: &Request<B>) -> bool {
+        let credential = || authenticate::credential(request.headers());
+        matches!(self, Route::Momento(service) if service.is_told_in_request())
+            && !matches!(credential(), Ok(None))
     }
 }
 
@@ -164,6 +186,7 @@ impl Api {
             health: health::service(phase),
             reflection: reflection::services()?,
             observer: Arc::new(observe::Observer::new(&broker)),
+            momento: momento::Momento::new(host.clone(), options.momento.clone()),
             native: native::Native::new(host.clone()),
             host,
             rights,
@@ -205,6 +228,7 @@ impl Api {
             Some(Route::Admin) => inner.native.admin(request),
             Some(Route::Access) => inner.native.access(request),
             Some(Route::Monitor) => inner.native.monitor(request),
+            Some(Route::Momento(service)) => inner.momento.answer(service, request),
             None | Some(Route::Http(_)) => Answer::Ready(Some(refusal::unknown_method(request.uri().path()))),
         };
         Reply::new(answer, call)
@@ -217,7 +241,7 @@ impl Inner {
     fn admit(&self, route: Route, request: &mut Request<Incoming>) -> Result<()> {
         let peer = request.extensions().get::<Peer>();
         self.admission.stream(peer, request.uri().path() == health::CHECK)?;
-        if !route.wants_to_know() {
+        if !route.wants_to_know() && !route.is_told(request) {
             return Ok(());
         }
         let identity = authenticate::identify(self.rights.access(), request, matches!(route, Route::Http(_)))

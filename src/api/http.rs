@@ -3,20 +3,26 @@
 //! Whoever answers makes [`Answer`]s of its own; refusals are [`status::http`].
 
 mod body;
+mod events;
+mod json;
 mod media;
 mod message;
 mod path;
 mod publish;
 
-use http::{Method, Request};
+use std::pin::Pin;
+
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
 pub use path::{Query, token, topic_name};
 
 use super::host::Host;
 use super::reply::Answer;
-use super::status;
-use crate::error::{Code, Error};
+use super::{Body, status};
+use crate::error::{Code, Error, Result};
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>>> + Send>>;
 
 /// What lies under a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,14 +54,12 @@ impl Resource {
 
 /// Answers a request for what lies there.
 pub fn answer(host: Host, resource: Resource, request: Request<Incoming>) -> Answer {
-    match (resource, request.method()) {
-        (Resource::Topic, &Method::POST) => {
-            Answer::Own(Box::pin(
-                async move { publish::answer(host, request).await.unwrap_or_else(status::http) },
-            ))
-        }
-        (Resource::Topic, _) => wrong_method("POST"),
-    }
+    let answering: Answering = match (resource, request.method()) {
+        (Resource::Topic, &Method::POST) => Box::pin(publish::answer(host, request)),
+        (Resource::Topic, &Method::GET) => Box::pin(events::answer(host, request)),
+        (Resource::Topic, _) => return wrong_method("GET, POST"),
+    };
+    Answer::Own(Box::pin(async move { answering.await.unwrap_or_else(status::http) }))
 }
 
 /// The refusal of a method that a resource has not, with those that it has.
