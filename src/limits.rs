@@ -150,6 +150,15 @@ pub const SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// A ping not answered in this time ends the connection.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Buffers of a WebSocket, bytes each way: many may be open and idle.
+pub const WEBSOCKET_BUFFER_BYTES: usize = 4 * 1024;
+/// Largest message that a client publishes on a WebSocket, bytes: it is held, outside of the memory budget,
+/// until it is whole. Larger ones are posted.
+pub const WEBSOCKET_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// For the goodbye of a WebSocket to be sent.
+pub const WEBSOCKET_CLOSE_MAX: Duration = Duration::from_secs(1);
+/// Longest reason of the end of a WebSocket, bytes: it is in a control frame.
+pub const CLOSE_REASON_BYTES_MAX: usize = 123;
 /// Bytes of messages that a subscription over HTTP is given at once: written as JSON they may be six times
 /// as many, and those are held until they are sent.
 pub const HTTP_BATCH_BYTES: usize = 32 * 1024;

@@ -9,6 +9,7 @@ mod media;
 mod message;
 mod path;
 mod publish;
+mod socket;
 
 use std::pin::Pin;
 
@@ -56,6 +57,9 @@ impl Resource {
 pub fn answer(host: Host, resource: Resource, request: Request<Incoming>) -> Answer {
     let answering: Answering = match (resource, request.method()) {
         (Resource::Topic, &Method::POST) => Box::pin(publish::answer(host, request)),
+        (Resource::Topic, &Method::GET) if socket::is_asked_for(request.headers()) => {
+            Box::pin(socket::answer(host, request))
+        }
         (Resource::Topic, &Method::GET) => Box::pin(events::answer(host, request)),
         (Resource::Topic, _) => return wrong_method("GET, POST"),
     };
