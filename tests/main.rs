@@ -21,6 +21,7 @@ mod garbage;
 mod generated;
 mod handshakes;
 mod health;
+mod http;
 mod issuers;
 mod listener;
 mod loads;
