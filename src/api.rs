@@ -9,6 +9,7 @@ mod audit;
 mod authenticate;
 mod body;
 mod caller;
+mod console;
 mod frame;
 #[cfg(fuzzing)]
 pub mod fuzz;
@@ -42,6 +43,7 @@ use tonic::codegen::Service;
 
 pub use audit::AUDIT_TARGET;
 pub use body::Body;
+use console::Console;
 pub use health::Phase;
 pub use momento::Options as MomentoOptions;
 pub use peer::{Asked, Peer};
@@ -72,6 +74,8 @@ pub struct Options {
     pub logging: Option<Arc<dyn Logging>>,
     /// How clients of Momento are served.
     pub momento: MomentoOptions,
+    /// Whether there is a page at `/`.
+    pub console: bool,
 }
 
 /// The log of the process.
@@ -92,6 +96,7 @@ impl Default for Options {
                 .unwrap_or(usize::MAX),
             logging: None,
             momento: MomentoOptions::default(),
+            console: true,
         }
     }
 }
@@ -108,6 +113,7 @@ struct Inner {
     native: native::Native,
     momento: momento::Momento,
     host: Host,
+    console: Arc<Console>,
     admission: Admission,
     observer: Arc<observe::Observer>,
 }
@@ -188,6 +194,7 @@ impl Api {
             observer: Arc::new(observe::Observer::new(&broker)),
             momento: momento::Momento::new(host.clone(), options.momento.clone()),
             native: native::Native::new(host.clone()),
+            console: Arc::new(Console::new(host.clone(), options.console)),
             host,
             rights,
             admission,
@@ -208,7 +215,7 @@ impl Api {
         let call = observe::Call::new(&inner.observer, &request, route);
         if let Some(Route::Http(resource)) = route {
             let answer = match admitted {
-                Ok(()) => http::answer(inner.host.clone(), resource, request),
+                Ok(()) => http::answer(&inner.host, &inner.console, resource, request),
                 Err(error) => Answer::Ready(Some(status::http(error))),
             };
             return Reply::new(answer, call);

@@ -90,6 +90,8 @@ pub struct Config {
     pub momento: Momento,
     /// How dead peers are found.
     pub keepalive: Keepalive,
+    /// What speaks HTTP and no gRPC.
+    pub http: Http,
     /// Where the metrics are.
     pub metrics: Metrics,
     /// Where traces and metrics are pushed to.
@@ -162,6 +164,13 @@ pub struct Limits {
     pub stream_window: Size,
 }
 
+/// The section `http`.
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// Whether the console is at `/`.
+    pub console: bool,
+}
+
 /// The section `keepalive`.
 #[derive(Debug, Clone)]
 pub struct Keepalive {
@@ -227,6 +236,7 @@ impl Default for Config {
             quotas: Vec::new(),
             keepalive: Keepalive { interval: limits::KEEPALIVE_INTERVAL, timeout: limits::KEEPALIVE_TIMEOUT },
             momento: Momento::default(),
+            http: Http { console: true },
             metrics: Metrics::default(),
             otlp: Otlp::default(),
             traces: Traces::default(),

@@ -332,6 +332,7 @@ fn api_options(config: &Config, access: Arc<Access>, logging: Option<Logging>) -
             replays_latest: config.momento.replay_on_fresh_subscribe == "latest",
             endpoint: config.momento.endpoint.clone(),
         },
+        console: config.http.console,
     }
 }
 

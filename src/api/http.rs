@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 
 pub use path::{Query, token, topic_name};
 
+use super::console::Console;
 use super::host::Host;
 use super::reply::Answer;
 use super::{Body, status};
@@ -30,18 +31,29 @@ type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>>> + Send>>;
 pub enum Resource {
     /// A topic: publish, and subscribe.
     Topic,
+    /// A file of the console's page.
+    Page,
+    /// What the console shows, as JSON.
+    Shown,
 }
 
 impl Resource {
     /// What lies under this path, if that is anything.
     pub fn at(path: &str) -> Option<Resource> {
-        path.starts_with("/v1/").then_some(Resource::Topic)
+        match path {
+            "/" => Some(Resource::Page),
+            _ if path.starts_with("/v1/") => Some(Resource::Topic),
+            _ if path.starts_with("/console/") => Some(Resource::Page),
+            _ if path.starts_with("/admin/v1/") => Some(Resource::Shown),
+            _ => None,
+        }
     }
 
     /// Whether it answers only to those who say who they are.
     pub fn wants_to_know(self) -> bool {
         match self {
-            Resource::Topic => true,
+            Resource::Topic | Resource::Shown => true,
+            Resource::Page => false,
         }
     }
 
@@ -49,12 +61,15 @@ impl Resource {
     pub fn pattern(self) -> &'static str {
         match self {
             Resource::Topic => "/v1/{namespace}/{topic}",
+            Resource::Page => "/console/{file}",
+            Resource::Shown => "/admin/v1/{resource}",
         }
     }
 }
 
 /// Answers a request for what lies there.
-pub fn answer(host: Host, resource: Resource, request: Request<Incoming>) -> Answer {
+pub fn answer(host: &Host, console: &Console, resource: Resource, request: Request<Incoming>) -> Answer {
+    let host = host.clone();
     let answering: Answering = match (resource, request.method()) {
         (Resource::Topic, &Method::POST) => Box::pin(publish::answer(host, request)),
         (Resource::Topic, &Method::GET) if socket::is_asked_for(request.headers()) => {
@@ -62,8 +77,16 @@ pub fn answer(host: Host, resource: Resource, request: Request<Incoming>) -> Ans
         }
         (Resource::Topic, &Method::GET) => Box::pin(events::answer(host, request)),
         (Resource::Topic, _) => return wrong_method("GET, POST"),
+        (Resource::Page, &Method::GET | &Method::HEAD) => return ready(console.page(&request)),
+        (Resource::Shown, &Method::GET | &Method::HEAD) => return ready(console.shown(&request)),
+        (Resource::Page | Resource::Shown, _) => return wrong_method("GET, HEAD"),
     };
     Answer::Own(Box::pin(async move { answering.await.unwrap_or_else(status::http) }))
+}
+
+/// An answer that is known already.
+fn ready(outcome: Result<Response<Body>>) -> Answer {
+    Answer::Ready(Some(outcome.unwrap_or_else(status::http)))
 }
 
 /// The refusal of a method that a resource has not, with those that it has.

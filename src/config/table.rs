@@ -178,6 +178,9 @@ options! {
         "A connection that was silent for this long is pinged.";
     keepalive.timeout: Kind::Duration(millis(100), days(1)),
         "A connection that does not answer a ping in this time is closed.";
+    http.console: Kind::Switch,
+        "Whether there is a page at / that shows the topics as they live. It is shown to everybody; what it shows \
+         is asked for with the credential of whoever looks.";
     metrics.listen: Kind::AddressOrOff,
         "Where metrics (/metrics, for Prometheus) and health (/healthz, /readyz) are served over HTTP.";
     metrics.topics: Kind::Count(0, limits::METRIC_TOPICS_MAX),
