@@ -35,8 +35,8 @@ test('an_empty_server_says_how_to_begin_and_leads_to_the_first_message', async (
   await shot(page, 'console-empty');
   await page.getByLabel('Name of a topic').fill('first');
   await page.getByRole('button', { name: 'Open' }).click();
-  await page.getByLabel('Payload').fill('hello, camp');
-  await page.getByRole('button', { name: 'Publish' }).click();
+  await page.getByLabel('Payload', { exact: true }).fill('hello, camp');
+  await page.getByRole('button', { name: 'Publish', exact: true }).click();
   await page.locator('.outcome[data-state=good]').waitFor();
   await page.locator('.tail li', { hasText: 'hello, camp' }).waitFor();
   await page.locator('.back').click();
@@ -116,14 +116,14 @@ test('a_message_of_the_page_is_heard_by_a_subscriber', async ({ server, open, pr
   const heard = server.follow(['subscribe', 'orders', '--from', 'earliest', '--output', 'json']);
   const page = await open(here('default', 'orders'));
   const publish = async () => {
-    await page.getByRole('button', { name: 'Publish' }).click();
+    await page.getByRole('button', { name: 'Publish', exact: true }).click();
   };
   await page.getByText('JSON', { exact: true }).click();
-  await page.getByLabel('Payload').fill('{"not":');
+  await page.getByLabel('Payload', { exact: true }).fill('{"not":');
   await publish();
   await page.locator('.outcome', { hasText: 'This is not JSON' }).waitFor();
-  await page.getByLabel('Payload').fill('{"order":1042}');
-  await page.getByLabel('Key').fill('customer-7');
+  await page.getByLabel('Payload', { exact: true }).fill('{"order":1042}');
+  await page.getByLabel('Key', { exact: true }).fill('customer-7');
   await page.getByRole('button', { name: 'Add an attribute' }).click();
   await page.getByLabel('Name of the attribute').fill('region');
   await page.getByLabel('Value of the attribute').fill('eu');
@@ -135,16 +135,16 @@ test('a_message_of_the_page_is_heard_by_a_subscriber', async ({ server, open, pr
   match(line, /application\/json/);
   match(line, /"region":"eu"/);
   await page.getByText('Base64', { exact: true }).click();
-  await page.getByLabel('Payload').fill('%%%');
+  await page.getByLabel('Payload', { exact: true }).fill('%%%');
   await publish();
   await page.locator('.outcome', { hasText: 'This is not base64' }).waitFor();
-  await page.getByLabel('Payload').fill('AAECAw==');
+  await page.getByLabel('Payload', { exact: true }).fill('AAECAw==');
   await publish();
   await page.locator('.tail li', { hasText: 'AAECAw==' }).waitFor();
   problems.allowed.push(/status of 400/);
   await page.getByText('Text', { exact: true }).click();
-  await page.getByLabel('Payload').fill('x');
-  await page.getByLabel('Key').fill('k'.repeat(5_000));
+  await page.getByLabel('Payload', { exact: true }).fill('x');
+  await page.getByLabel('Key', { exact: true }).fill('k'.repeat(5_000));
   await publish();
   await page.locator('.outcome', { hasText: 'Refused: ' }).waitFor();
   match(await text(page, '.outcome'), /key/);
@@ -205,8 +205,8 @@ test('whoever_may_look_is_asked_for_a_token_and_refusals_are_explained', async (
   await row(page, 'orders').getByRole('link').click();
   await page.locator('.tail li', { hasText: 'for readers' }).waitFor();
   await page.getByText('Your token may not see who reads this topic').waitFor();
-  await page.getByLabel('Payload').fill('not mine');
-  await page.getByRole('button', { name: 'Publish' }).click();
+  await page.getByLabel('Payload', { exact: true }).fill('not mine');
+  await page.getByRole('button', { name: 'Publish', exact: true }).click();
   await page.locator('.outcome', { hasText: 'Your token may not publish here' }).waitFor();
   await page.getByRole('button', { name: /^Token/ }).click();
   await page.getByRole('button', { name: 'Forget it' }).click();
@@ -296,8 +296,8 @@ test('it_can_be_used_with_the_keys_alone', async ({ server, open }) => {
   }
   ok(names.includes('orders'), names.join(', '));
   await page.keyboard.press('Enter');
-  await page.getByLabel('Payload').fill('typed');
-  await page.getByLabel('Payload').press('Control+Enter');
+  await page.getByLabel('Payload', { exact: true }).fill('typed');
+  await page.getByLabel('Payload', { exact: true }).press('Control+Enter');
   await page.locator('.tail li', { hasText: 'typed' }).waitFor();
 });
 

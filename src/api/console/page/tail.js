@@ -19,6 +19,10 @@ const REASONS = {
   store: 'the store lost messages',
 };
 
+/** Keeps numbers as they are written where JavaScript's own are shorter. */
+const exact = JSON.rawJSON && ((name, value, { source }) =>
+  (typeof value === 'number' && String(value) !== source ? JSON.rawJSON(source) : value));
+
 export class Tail {
   #rows = [];
   #waiting = [];
@@ -105,7 +109,7 @@ export class Tail {
   #take({ event, id, data }) {
     if (id) this.#after = id;
     let value;
-    try { value = JSON.parse(data); } catch { value = { text: data }; }
+    try { value = JSON.parse(data, exact); } catch { value = { text: data }; }
     if (event === 'message') this.#push({ message: value, at: id, size: data.length });
     else if (event === 'discontinuity') this.#push({ gap: value, size: data.length });
     else if (event === 'draining') this.#says('warn', 'server is going away');
@@ -196,7 +200,7 @@ function payload(message) {
   const text = message.text ?? '';
   // JSON is often sent without saying so.
   const pretty = () => {
-    try { return /^\s*[[{]/.test(text) ? JSON.stringify(JSON.parse(text), null, 2) : text; } catch { return text; }
+    try { return /^\s*[[{]/.test(text) ? JSON.stringify(JSON.parse(text, exact), null, 2) : text; } catch { return text; }
   };
   return { brief: text, whole: pretty, kind: '' };
 }
