@@ -17,6 +17,7 @@ mod health;
 mod host;
 mod http;
 mod intake;
+mod momento;
 mod native;
 mod observe;
 mod peer;
@@ -44,6 +45,7 @@ pub use audit::AUDIT_TARGET;
 pub use body::Body;
 use console::Console;
 pub use health::Phase;
+pub use momento::Options as MomentoOptions;
 pub use peer::{Asked, Peer};
 use reply::Answer;
 pub use reply::Reply;
@@ -72,6 +74,8 @@ pub struct Options {
     pub logging: Option<Arc<dyn Logging>>,
     /// Whether there is a page at `/`.
     pub console: bool,
+    /// How clients of Momento are served.
+    pub momento: MomentoOptions,
 }
 
 /// The log of the process.
@@ -92,6 +96,7 @@ impl Default for Options {
                 .unwrap_or(usize::MAX),
             logging: None,
             console: true,
+            momento: MomentoOptions::default(),
         }
     }
 }
@@ -106,6 +111,7 @@ struct Inner {
     reflection: reflection::Services,
     rights: Rights,
     native: native::Native,
+    momento: momento::Momento,
     host: Host,
     console: Arc<Console>,
     admission: Admission,
@@ -119,6 +125,7 @@ enum Route {
     Admin,
     Access,
     Monitor,
+    Momento(momento::Service),
     Health,
     ReflectionV1,
     ReflectionV1Alpha,
@@ -133,6 +140,11 @@ impl Route {
             "bugle.v1.Admin" => Some(Route::Admin),
             "bugle.v1.Access" => Some(Route::Access),
             "bugle.v1.Monitor" => Some(Route::Monitor),
+            "cache_client.pubsub.Pubsub" => Some(Route::Momento(momento::Service::Pubsub)),
+            "cache_client.Ping" => Some(Route::Momento(momento::Service::Ping)),
+            "control_client.ScsControl" => Some(Route::Momento(momento::Service::Control)),
+            "token.Token" => Some(Route::Momento(momento::Service::Token)),
+            "auth.Auth" => Some(Route::Momento(momento::Service::Auth)),
             "grpc.health.v1.Health" => Some(Route::Health),
             "grpc.reflection.v1.ServerReflection" => Some(Route::ReflectionV1),
             "grpc.reflection.v1alpha.ServerReflection" => Some(Route::ReflectionV1Alpha),
@@ -147,9 +159,19 @@ impl Route {
     fn wants_to_know(self) -> bool {
         match self {
             Route::Bus | Route::Admin | Route::Access | Route::Monitor => true,
+            Route::Momento(service) => service.wants_to_know(),
             Route::Health | Route::ReflectionV1 | Route::ReflectionV1Alpha => false,
             Route::Http(resource) => resource.wants_to_know(),
         }
+    }
+}
+
+impl Route {
+    /// Whether the metadata say who calls a method that would ask for it in the request.
+    fn is_told<B>(self, request: &Request<B>) -> bool {
+        let credential = || authenticate::credential(request.headers());
+        matches!(self, Route::Momento(service) if service.is_told_in_request())
+            && !matches!(credential(), Ok(None))
     }
 }
 
@@ -170,6 +192,7 @@ impl Api {
             health: health::service(phase),
             reflection: reflection::services()?,
             observer: Arc::new(observe::Observer::new(&broker)),
+            momento: momento::Momento::new(host.clone(), options.momento.clone()),
             native: native::Native::new(host.clone()),
             console: Arc::new(Console::new(host.clone(), options.console)),
             host,
@@ -192,7 +215,7 @@ impl Api {
         let call = observe::Call::new(&inner.observer, &request, route);
         if let Some(Route::Http(resource)) = route {
             let answer = match admitted {
-                Ok(()) => http::answer(&inner.host, &inner.console, resource, request),
+                Ok(()) => http::answer(inner.host.clone(), &inner.console, resource, request),
                 Err(error) => Answer::Ready(Some(status::http(error))),
             };
             return Reply::new(answer, call);
@@ -212,6 +235,7 @@ impl Api {
             Some(Route::Admin) => inner.native.admin(request),
             Some(Route::Access) => inner.native.access(request),
             Some(Route::Monitor) => inner.native.monitor(request),
+            Some(Route::Momento(service)) => inner.momento.answer(service, request),
             None | Some(Route::Http(_)) => Answer::Ready(Some(refusal::unknown_method(request.uri().path()))),
         };
         Reply::new(answer, call)
@@ -224,7 +248,7 @@ impl Inner {
     fn admit(&self, route: Route, request: &mut Request<Incoming>) -> Result<()> {
         let peer = request.extensions().get::<Peer>();
         self.admission.stream(peer, request.uri().path() == health::CHECK)?;
-        if !route.wants_to_know() {
+        if !route.wants_to_know() && !route.is_told(request) {
             return Ok(());
         }
         let identity = authenticate::identify(self.rights.access(), request, matches!(route, Route::Http(_)))

@@ -16,6 +16,7 @@ mod load;
 mod loaded;
 mod memory;
 mod mistake;
+mod momento;
 mod nearest;
 mod quotas;
 mod signals;
@@ -33,6 +34,7 @@ pub use filter::Filter;
 pub use load::{Setting, Sources};
 pub use loaded::Loaded;
 pub use mistake::{Mistake, Mistakes, Origin};
+pub use momento::{Momento, exposed as momento_exposed};
 pub use signals::{Log, Metrics, Otlp, Traces};
 pub use standard::PREFIX as STANDARD_PREFIX;
 pub use table::{OPTIONS, Opt, option};
@@ -84,6 +86,8 @@ pub struct Config {
     pub issuers: Vec<auth::Issuer>,
     /// What each namespace or principal may use.
     pub quotas: Vec<quota::Rule>,
+    /// How clients of Momento are served.
+    pub momento: Momento,
     /// How dead peers are found.
     pub keepalive: Keepalive,
     /// What speaks HTTP and no gRPC.
@@ -232,6 +236,7 @@ impl Default for Config {
             quotas: Vec::new(),
             keepalive: Keepalive { interval: limits::KEEPALIVE_INTERVAL, timeout: limits::KEEPALIVE_TIMEOUT },
             http: Http { console: true },
+            momento: Momento::default(),
             metrics: Metrics::default(),
             otlp: Otlp::default(),
             traces: Traces::default(),
@@ -289,6 +294,7 @@ impl Config {
             ));
         }
         found.extend(self.tls.contradictions());
+        found.extend(self.momento.contradictions(self));
         found.extend(quotas::contradiction(&self.quotas).map(|problem| ("quotas", problem)));
         found.extend(access::contradictions(&self.policies, &self.roles));
         found.extend(issuers::contradictions(&self.issuers));

@@ -3,20 +3,25 @@
 //! Whoever answers makes [`Answer`]s of its own; refusals are [`status::http`].
 
 mod body;
+mod events;
+mod json;
 mod path;
 mod publish;
+
+use std::pin::Pin;
 
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
 pub use path::{Query, token, topic_name};
 
-use super::body::Body;
 use super::console::Console;
 use super::host::Host;
 use super::reply::Answer;
-use super::status;
+use super::{Body, status};
 use crate::error::{Code, Error, Result};
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>>> + Send>>;
 
 /// What lies under a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,19 +65,16 @@ impl Resource {
 }
 
 /// Answers a request for what lies there.
-pub fn answer(host: &Host, console: &Console, resource: Resource, request: Request<Incoming>) -> Answer {
-    match (resource, request.method()) {
-        (Resource::Topic, &Method::POST) => {
-            let host = host.clone();
-            Answer::Own(Box::pin(
-                async move { publish::answer(host, request).await.unwrap_or_else(status::http) },
-            ))
-        }
-        (Resource::Topic, _) => wrong_method("POST"),
-        (Resource::Page, &Method::GET | &Method::HEAD) => ready(console.page(&request)),
-        (Resource::Shown, &Method::GET | &Method::HEAD) => ready(console.shown(&request)),
-        (Resource::Page | Resource::Shown, _) => wrong_method("GET, HEAD"),
-    }
+pub fn answer(host: Host, console: &Console, resource: Resource, request: Request<Incoming>) -> Answer {
+    let answering: Answering = match (resource, request.method()) {
+        (Resource::Topic, &Method::POST) => Box::pin(publish::answer(host, request)),
+        (Resource::Topic, &Method::GET) => Box::pin(events::answer(host, request)),
+        (Resource::Topic, _) => return wrong_method("GET, POST"),
+        (Resource::Page, &Method::GET | &Method::HEAD) => return ready(console.page(&request)),
+        (Resource::Shown, &Method::GET | &Method::HEAD) => return ready(console.shown(&request)),
+        (Resource::Page | Resource::Shown, _) => return wrong_method("GET, HEAD"),
+    };
+    Answer::Own(Box::pin(async move { answering.await.unwrap_or_else(status::http) }))
 }
 
 /// An answer that is known already.

@@ -64,7 +64,8 @@ pub fn http(error: Error) -> Response<Body> {
 #[derive(Debug, Clone)]
 pub struct Refused(pub Code, pub Arc<str>);
 
-fn json(error: &Error) -> serde_json::Value {
+/// An error in JSON: `{"error": {…}}`.
+pub fn json(error: &Error) -> serde_json::Value {
     let mut told =
         serde_json::json!({ "code": error.code().as_str().to_ascii_uppercase(), "message": error.message() });
     let list = |violations: &[Violation]| -> serde_json::Value {

@@ -164,6 +164,16 @@ options! {
          stream that is not read blocks no other.";
     limits.stream_window: Kind::Bytes(WINDOW_MIN, WINDOW_MAX),
         "HTTP/2 flow-control window of a stream: what one publisher may have under way.";
+    momento.listen: Kind::AddressOrOff,
+        "A second address for clients of Momento, such as 127.0.0.1:8080, where their local providers look. \
+         On a loopback address no TLS is spoken, on others that of the main one, which answers them too.";
+    momento.heartbeat_interval: Kind::Duration(limits::HEARTBEAT_MIN, limits::HEARTBEAT_MAX),
+        "A subscription of a Momento client that waits hears something this often.";
+    momento.replay_on_fresh_subscribe: Kind::Choice(&["latest", "none"]),
+        "Whether a fresh subscription of a Momento client begins with the newest message that is retained.";
+    momento.endpoint: Kind::Path,
+        "What tokens that Momento clients ask for name as the server's endpoint, such as bugle.example.com. \
+         Empty is where their call went.";
     keepalive.interval: Kind::Duration(millis(100), days(1)),
         "A connection that was silent for this long is pinged.";
     keepalive.timeout: Kind::Duration(millis(100), days(1)),
