@@ -105,7 +105,7 @@ test('the_messages_of_a_topic_are_shown_filtered_and_held', async ({ server, ope
 
 test('rows_are_bounded_however_much_is_published', async ({ server, open }) => {
   const page = await open(here('default', 'flood'));
-  await page.locator('.messages .pill').waitFor();
+  await state(page, 'listening');
   await server.bugle(['publish', 'flood', '--lines', '--quiet'], { input: Array.from({ length: 3_000 }, (_, at) => `line ${at}`).join('\n') });
   await page.locator('.tail li', { hasText: 'line 2999' }).waitFor();
   ok((await page.locator('.tail li').count()) <= 500);
@@ -118,7 +118,7 @@ test('a_message_of_the_page_is_heard_by_a_subscriber', async ({ server, open, pr
   const publish = async () => {
     await page.getByRole('button', { name: 'Publish', exact: true }).click();
   };
-  await page.getByText('JSON', { exact: true }).click();
+  await page.getByRole('radio', { name: 'JSON' }).check();
   await page.getByLabel('Payload', { exact: true }).fill('{"not":');
   await publish();
   await page.locator('.outcome', { hasText: 'This is not JSON' }).waitFor();
@@ -134,7 +134,7 @@ test('a_message_of_the_page_is_heard_by_a_subscriber', async ({ server, open, pr
   match(line, /customer-7/);
   match(line, /application\/json/);
   match(line, /"region":"eu"/);
-  await page.getByText('Base64', { exact: true }).click();
+  await page.getByRole('radio', { name: 'Base64' }).check();
   await page.getByLabel('Payload', { exact: true }).fill('%%%');
   await publish();
   await page.locator('.outcome', { hasText: 'This is not base64' }).waitFor();
@@ -142,7 +142,7 @@ test('a_message_of_the_page_is_heard_by_a_subscriber', async ({ server, open, pr
   await publish();
   await page.locator('.tail li', { hasText: 'AAECAw==' }).waitFor();
   problems.allowed.push(/status of 400/);
-  await page.getByText('Text', { exact: true }).click();
+  await page.getByRole('radio', { name: 'Text' }).check();
   await page.getByLabel('Payload', { exact: true }).fill('x');
   await page.getByLabel('Key', { exact: true }).fill('k'.repeat(5_000));
   await publish();
@@ -233,8 +233,7 @@ test('it_is_dark_where_the_system_is_and_the_choice_stays', async ({ server, ope
 
 test('it_fits_a_phone', async ({ server, open, shot }) => {
   const topic = `orders/${'a-long-name-without-any-space-'.repeat(6)}`;
-  publisher(server, topic);
-  await server.bugle(['publish', topic, 'w'.repeat(2_000), '-k', 'k'.repeat(200), '-a', `name=${'v'.repeat(300)}`]);
+  publisher(server, topic, 400);
   const page = await open('/', { width: 375, height: 812, hasTouch: true, isMobile: true });
   await row(page, 'orders').waitFor();
   await page.waitForTimeout(3_000);
@@ -242,6 +241,7 @@ test('it_fits_a_phone', async ({ server, open, shot }) => {
   await shot(page, 'console-phone');
   await row(page, 'orders').getByRole('link').tap();
   await page.locator('.tail li').first().waitFor();
+  await server.bugle(['publish', topic, 'w'.repeat(2_000), '-k', 'k'.repeat(200), '-a', `name=${'v'.repeat(300)}`]);
   await page.locator('.tail summary', { hasText: 'wwww' }).first().tap();
   await fits(page);
   await page.screenshot({ path: join(process.env.SCREENSHOTS, 'console-phone-topic.png'), fullPage: true });

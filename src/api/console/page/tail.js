@@ -24,6 +24,9 @@ const exact = JSON.rawJSON && ((name, value, { source }) =>
   (typeof value === 'number' && String(value) !== source ? JSON.rawJSON(source) : value));
 
 export class Tail {
+  /** The topic was subscribed to, or could not be. */
+  begun;
+  #has_begun;
   #rows = [];
   #waiting = [];
   #after = null;
@@ -35,6 +38,7 @@ export class Tail {
 
   constructor(namespace, topic, shell) {
     [this.namespace, this.topic, this.shell] = [namespace, topic, shell];
+    this.begun = new Promise((resolve) => { this.#has_begun = resolve; });
     this.start = h('select', { id: 'start', onchange: () => this.#begin() }, STARTS.map(([value, words]) => h('option', { value }, words)));
     this.start.value = 'last=10';
     this.filter = h('input', { id: 'filter', type: 'search', placeholder: 'Filter', spellcheck: 'false', autocapitalize: 'none', oninput: () => this.#filtered() });
@@ -81,11 +85,13 @@ export class Tail {
         if (query.start.startsWith('last=')) query.last = query.start.slice(5), delete query.start;
         const opened = () => {
           wait = WAIT;
+          this.#has_begun();
           this.#says('good', 'listening');
         };
         await api.follow(this.namespace, this.topic, { query, after: this.#after, signal, opened, take: (event) => this.#take(event) });
         this.#says('warn', 'ended, opening again');
       } catch (error) {
+        this.#has_begun();
         if (signal.aborted) return;
         this.#failed(error);
       }
