@@ -72,10 +72,10 @@ pub struct Options {
     pub max_publish_bytes_in_flight: usize,
     /// The log of the process, where it is the server's to change.
     pub logging: Option<Arc<dyn Logging>>,
-    /// Whether there is a page at `/`.
-    pub console: bool,
     /// How clients of Momento are served.
     pub momento: MomentoOptions,
+    /// Whether there is a page at `/`.
+    pub console: bool,
 }
 
 /// The log of the process.
@@ -95,8 +95,8 @@ impl Default for Options {
             max_publish_bytes_in_flight: usize::try_from(limits::PUBLISH_BYTES_IN_FLIGHT_MAX)
                 .unwrap_or(usize::MAX),
             logging: None,
-            console: true,
             momento: MomentoOptions::default(),
+            console: true,
         }
     }
 }
@@ -215,7 +215,7 @@ impl Api {
         let call = observe::Call::new(&inner.observer, &request, route);
         if let Some(Route::Http(resource)) = route {
             let answer = match admitted {
-                Ok(()) => http::answer(inner.host.clone(), &inner.console, resource, request),
+                Ok(()) => http::answer(&inner.host, &inner.console, resource, request),
                 Err(error) => Answer::Ready(Some(status::http(error))),
             };
             return Reply::new(answer, call);

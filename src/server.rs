@@ -327,12 +327,12 @@ fn api_options(config: &Config, access: Arc<Access>, logging: Option<Logging>) -
         max_publish_bytes_in_flight: limits.max_publish_bytes_in_flight.bytes(),
         access,
         logging,
-        console: config.http.console,
         momento: api::MomentoOptions {
             heartbeat_interval: config.momento.heartbeat_interval,
             replays_latest: config.momento.replay_on_fresh_subscribe == "latest",
             endpoint: config.momento.endpoint.clone(),
         },
+        console: config.http.console,
     }
 }
 

@@ -65,7 +65,8 @@ impl Resource {
 }
 
 /// Answers a request for what lies there.
-pub fn answer(host: Host, console: &Console, resource: Resource, request: Request<Incoming>) -> Answer {
+pub fn answer(host: &Host, console: &Console, resource: Resource, request: Request<Incoming>) -> Answer {
+    let host = host.clone();
     let answering: Answering = match (resource, request.method()) {
         (Resource::Topic, &Method::POST) => Box::pin(publish::answer(host, request)),
         (Resource::Topic, &Method::GET) => Box::pin(events::answer(host, request)),
