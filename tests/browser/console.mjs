@@ -276,6 +276,49 @@ test('whatever_messages_carry_is_shown_as_text', async ({ server, open, shot }) 
   await shot(page, 'console-hostile');
 });
 
+test('namespaces_are_chosen_from_those_there_are', async ({ server, open }) => {
+  await server.bugle(['namespaces', 'create', 'eu/west']);
+  await server.bugle(['publish', '--namespace', 'eu/west', 'orders/1', 'over there']);
+  await server.bugle(['publish', 'here', 'x']);
+  const page = await open('/');
+  await row(page, 'here').waitFor();
+  await page.getByLabel('Namespace').selectOption('eu/west');
+  await row(page, 'orders/1').getByRole('link').click();
+  await page.locator('.tail li', { hasText: 'over there' }).waitFor();
+  await page.locator('.back', { hasText: 'eu/west' }).click();
+  await row(page, 'orders/1').waitFor();
+});
+
+test('json_stays_as_it_was_written', async ({ server, open }) => {
+  const page = await open(here('default', 'exact'));
+  await state(page, 'listening');
+  const written = '{"big":12345678901234567890,"price":1.50}';
+  await page.getByRole('radio', { name: 'JSON' }).check();
+  await page.getByLabel('Payload', { exact: true }).fill(written);
+  await page.getByRole('button', { name: 'Publish', exact: true }).click();
+  await page.locator('.tail li', { hasText: written }).waitFor();
+  const stored = await server.bugle(['subscribe', 'exact', '--from', 'earliest', '--count', '1', '--output', 'raw']);
+  equal(stored.trim(), written);
+});
+
+test('a_page_that_nobody_looks_at_lets_go_and_catches_up', async ({ server, open }) => {
+  const page = await open(here('default', 'orders'));
+  await state(page, 'listening');
+  const look = (is_hidden) => page.evaluate((value) => {
+    Object.defineProperty(document, 'hidden', { value, configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, is_hidden);
+  const readers = async () => (await (await fetch(`${server.url}/admin/v1/subscriptions/default/orders`)).json()).total;
+  equal(await readers(), 1);
+  await page.clock.install();
+  await look(true);
+  await page.clock.fastForward(31_000);
+  await until('nobody reads', async () => (await readers()) === 0);
+  await server.bugle(['publish', 'orders', 'meanwhile']);
+  await look(false);
+  await page.locator('.tail li', { hasText: 'meanwhile' }).waitFor();
+});
+
 test('it_can_be_used_with_the_keys_alone', async ({ server, open }) => {
   await server.bugle(['publish', 'orders', 'one']);
   const page = await open('/');

@@ -11,6 +11,9 @@ const [BRIEF, WHOLE] = [200, 200_000];
 /** First wait before a stream is opened again, and the longest, milliseconds. */
 const [WAIT, WAIT_MOST] = [500, 10_000];
 
+/** A page that nobody looks at for so long lets its connection go, for a browser has few: milliseconds. */
+const AWAY = 30_000;
+
 const STARTS = [['latest', 'from now on'], ['last=10', 'last 10'], ['last=100', 'last 100'], ['earliest', 'from the beginning']];
 const REASONS = {
   slow: 'this page was too slow and was overtaken by retention',
@@ -33,6 +36,7 @@ export class Tail {
   #abort = null;
   #is_paused = false;
   #drawing = null;
+  #leaving = null;
   #dropped = 0;
   #kept = 0;
 
@@ -53,12 +57,27 @@ export class Tail {
         h('label', { for: 'start', class: 'unseen' }, 'Begin'), this.start, this.pause, clear,
         h('label', { for: 'filter', class: 'unseen' }, 'Filter by text in payload, key or attributes'), this.filter),
       this.list, this.empty);
+    document.addEventListener('visibilitychange', this.#looked);
     this.#begin();
   }
 
   close() {
+    document.removeEventListener('visibilitychange', this.#looked);
+    clearTimeout(this.#leaving);
     this.#abort?.abort();
     cancelAnimationFrame(this.#drawing);
+  }
+
+  /** Whoever comes back is given what was published meanwhile. */
+  #looked = () => {
+    clearTimeout(this.#leaving);
+    if (document.hidden) this.#leaving = setTimeout(() => this.#leave(), AWAY);
+    else if (this.#abort.signal.aborted) this.#run();
+  };
+
+  #leave() {
+    this.#abort.abort();
+    this.#says('warn', 'resting');
   }
 
   #says(state, words) {
