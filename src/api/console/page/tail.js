@@ -8,6 +8,8 @@ import * as format from './format.js';
 const [ROWS, KEPT] = [500, 32_000_000];
 /** Characters of a payload that a closed row shows, and an open one. */
 const [BRIEF, WHOLE] = [200, 200_000];
+/** Rows are drawn at most so often, for a fast topic would leave no time for anything else: milliseconds. */
+const EVERY = 250;
 /** First wait before a stream is opened again, and the longest, milliseconds. */
 const [WAIT, WAIT_MOST] = [500, 10_000];
 
@@ -36,6 +38,7 @@ export class Tail {
   #abort = null;
   #is_paused = false;
   #drawing = null;
+  #drawn = 0;
   #leaving = null;
   #dropped = 0;
   #kept = 0;
@@ -65,7 +68,7 @@ export class Tail {
     document.removeEventListener('visibilitychange', this.#looked);
     clearTimeout(this.#leaving);
     this.#abort?.abort();
-    cancelAnimationFrame(this.#drawing);
+    clearTimeout(this.#drawing);
   }
 
   /** Whoever comes back is given what was published meanwhile. */
@@ -149,11 +152,11 @@ export class Tail {
       this.#dropped += 1;
     }
     if (this.#is_paused) this.#count();
-    else this.#drawing ??= requestAnimationFrame(() => this.#draw());
+    else this.#drawing ??= setTimeout(() => this.#draw(), Math.max(0, this.#drawn + EVERY - performance.now()));
   }
 
   #draw() {
-    this.#drawing = null;
+    [this.#drawing, this.#drawn] = [null, performance.now()];
     const wanted = this.filter.value.toLowerCase();
     const fresh = this.#waiting.map((entry) => row(entry));
     this.#waiting = [];
@@ -171,11 +174,11 @@ export class Tail {
 
   #count() {
     const shown = this.#rows.filter(({ element }) => !element.hidden).length;
-    const parts = [];
-    if (this.#is_paused) parts.push(`paused, ${this.#waiting.length}${this.#waiting.length === ROWS ? '+' : ''} waiting`);
-    if (this.filter.value) parts.push(`${shown} of ${this.#rows.length} match`);
-    else if (this.#rows.length) parts.push(`${this.#rows.length}${this.#dropped ? ` newest, ${format.count(this.#dropped)} older ones let go` : ''}`);
-    put(this.counted, parts.join(', '));
+    let words = '';
+    if (this.#is_paused) words = `paused, ${this.#waiting.length}${this.#waiting.length === ROWS ? '+' : ''} waiting`;
+    else if (this.filter.value) words = `${shown} of ${this.#rows.length} match`;
+    else if (this.#rows.length) words = `${this.#rows.length}${this.#dropped ? ` newest, ${format.count(this.#dropped)} older ones let go` : ''}`;
+    put(this.counted, words);
     show(this.list, this.#rows.length > 0);
     show(this.empty, this.#rows.length === 0);
   }
