@@ -7,6 +7,7 @@ mod batch;
 mod broadcast;
 mod budget;
 mod chunk;
+pub mod cloudevent;
 mod discontinuity;
 mod fanout;
 mod log;
