@@ -24,6 +24,7 @@ mod table;
 mod tables;
 mod units;
 mod value;
+mod webhooks;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub use table::{OPTIONS, Opt, option};
 pub use tables::{Entries, Wrong};
 pub use units::format_bytes;
 pub use value::{Field, Kind, Raw, Size, Value};
+pub use webhooks::{Endpoint, Webhooks};
 
 use crate::limits;
 use crate::topic::Namespace;
@@ -84,6 +86,10 @@ pub struct Config {
     pub issuers: Vec<auth::Issuer>,
     /// What each namespace or principal may use.
     pub quotas: Vec<quota::Rule>,
+    /// Webhooks as a whole.
+    pub webhooks: Webhooks,
+    /// Webhooks that are there from the start.
+    pub endpoints: Vec<Endpoint>,
     /// How dead peers are found.
     pub keepalive: Keepalive,
     /// Where the metrics are.
@@ -221,6 +227,8 @@ impl Default for Config {
             roles: Vec::new(),
             issuers: Vec::new(),
             quotas: Vec::new(),
+            webhooks: Webhooks::default(),
+            endpoints: Vec::new(),
             keepalive: Keepalive { interval: limits::KEEPALIVE_INTERVAL, timeout: limits::KEEPALIVE_TIMEOUT },
             metrics: Metrics::default(),
             otlp: Otlp::default(),
@@ -282,6 +290,7 @@ impl Config {
         found.extend(quotas::contradiction(&self.quotas).map(|problem| ("quotas", problem)));
         found.extend(access::contradictions(&self.policies, &self.roles));
         found.extend(issuers::contradictions(&self.issuers));
+        found.extend(webhooks::contradictions(&self.webhooks, &self.endpoints));
         found
     }
 }

@@ -13,6 +13,7 @@ mod deliveries;
 pub mod fuzz;
 mod monitor;
 mod probe;
+mod webhooks;
 
 use http::Request;
 use hyper::body::Incoming;

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
 
 use super::definition::{Definition, Format};
 use crate::store::unix_nanos;
 use crate::topic::record::{self, View};
-use crate::topic::{Batch, Discontinuity, Message, Position, TraceContext};
+use crate::topic::{Batch, Discontinuity, Message, Position, TopicName, TraceContext, cloudevent};
 
 /// A message that is to be delivered, with no part of the log.
 #[derive(Debug, Clone)]
@@ -72,7 +75,8 @@ impl Event {
         put(&mut headers, "bugle-position", &position.to_string());
         let body = match definition.format {
             Format::Raw => raw(&mut headers, view),
-            Format::CloudEvents | Format::CloudEventsJson => raw(&mut headers, view),
+            Format::CloudEvents => binary(&mut headers, view, epoch, &definition.topic),
+            Format::CloudEventsJson => structured(&mut headers, view, epoch, &definition.topic),
         };
         Event {
             position,
@@ -125,6 +129,43 @@ fn raw(headers: &mut HeaderMap, view: &View<'_>) -> Bytes {
         put(headers, &format!("bugle-attribute-{}", encoded(name, is_token)), value);
     }
     Bytes::copy_from_slice(view.payload)
+}
+
+/// CloudEvents in binary mode: the attributes are headers, the payload is the body.
+fn binary(headers: &mut HeaderMap, view: &View<'_>, epoch: u64, topic: &TopicName) -> Bytes {
+    if let Some(value) = Some(view.content_type).filter(|it| !it.is_empty())
+        && let Ok(value) = HeaderValue::from_str(value)
+    {
+        headers.insert(CONTENT_TYPE, value);
+    }
+    for (name, value) in cloudevent::attributes(view, topic, epoch) {
+        // The context goes into the header of that name, which the attempt sets.
+        if !name.starts_with("trace") {
+            put(headers, &format!("{}{name}", cloudevent::PREFIX), &value);
+        }
+    }
+    Bytes::copy_from_slice(view.payload)
+}
+
+/// CloudEvents in structured mode: one object, whose data is JSON, text, or bytes in base64.
+fn structured(headers: &mut HeaderMap, view: &View<'_>, epoch: u64, topic: &TopicName) -> Bytes {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/cloudevents+json"));
+    let mut object = serde_json::Map::new();
+    for (name, value) in cloudevent::attributes(view, topic, epoch) {
+        object.insert(name.into_owned(), value.into_owned().into());
+    }
+    if !view.content_type.is_empty() {
+        object.insert("datacontenttype".to_owned(), view.content_type.into());
+    }
+    let media = view.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json = media == "application/json" || media == "text/json" || media.ends_with("+json");
+    let json = if is_json { serde_json::from_slice::<Value>(view.payload).ok() } else { None };
+    let text = || view.text().filter(|_| media.starts_with("text/")).map(Value::from);
+    match json.or_else(text) {
+        Some(data) => object.insert("data".to_owned(), data),
+        None => object.insert("data_base64".to_owned(), STANDARD.encode(view.payload).into()),
+    };
+    Bytes::from(Value::Object(object).to_string())
 }
 
 fn put(headers: &mut HeaderMap, name: &str, value: &str) {

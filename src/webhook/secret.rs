@@ -7,7 +7,7 @@ use ring::hmac;
 use zeroize::Zeroizing;
 
 use crate::auth::Secret;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::limits::{WEBHOOK_SECRET_BYTES_MAX, WEBHOOK_SECRET_BYTES_MIN};
 
 const PREFIX: &str = "whsec_";
@@ -22,6 +22,21 @@ impl Signing {
     /// A new one. Errors: the system gives no random bytes.
     pub fn random() -> Result<Signing> {
         Secret::random(MADE_BYTES).map(Signing)
+    }
+
+    /// None yet, for a definition whose secret is read later.
+    pub fn placeholder() -> Signing {
+        Signing(Secret::new(Vec::new()))
+    }
+
+    /// The one in this file. Errors name the file.
+    pub fn read(path: &std::path::Path) -> Result<Signing> {
+        let refused = |problem: &str| {
+            Error::new(Code::FailedPrecondition, format!("the secret in {}: {problem}", path.display()))
+        };
+        let text = std::fs::read_to_string(path).map(Zeroizing::new);
+        let text = text.map_err(|error| refused(&format!("cannot be read: {error}")))?;
+        Signing::parse(text.trim()).map_err(|error| refused(error.message()))
     }
 
     /// The one that is written so; the prefix may be left out.
