@@ -46,3 +46,4 @@ mod support;
 mod tidy;
 mod tls;
 mod traces;
+mod webhooks;
