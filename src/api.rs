@@ -9,12 +9,15 @@ mod audit;
 mod authenticate;
 mod body;
 mod caller;
+mod console;
 mod frame;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod health;
 mod host;
+mod http;
 mod intake;
+mod momento;
 mod native;
 mod observe;
 mod peer;
@@ -25,6 +28,7 @@ mod reply;
 mod rights;
 mod status;
 mod subscribing;
+mod takeover;
 mod written;
 
 use std::collections::HashMap;
@@ -32,18 +36,21 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use ::http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::sync::watch;
 use tonic::codegen::Service;
 
 pub use audit::AUDIT_TARGET;
 pub use body::Body;
+use console::Console;
 pub use health::Phase;
+pub use momento::Options as MomentoOptions;
 pub use peer::{Asked, Peer};
 use reply::Answer;
 pub use reply::Reply;
 use rights::Rights;
+pub use takeover::Takeover;
 
 use crate::auth::{Access, Identity};
 use crate::broker::Broker;
@@ -68,6 +75,10 @@ pub struct Options {
     pub logging: Option<Arc<dyn Logging>>,
     /// The webhooks, where the server has any.
     pub webhooks: Option<Arc<Webhooks>>,
+    /// How clients of Momento are served.
+    pub momento: MomentoOptions,
+    /// Whether there is a page at `/`.
+    pub console: bool,
 }
 
 /// The log of the process.
@@ -88,6 +99,8 @@ impl Default for Options {
                 .unwrap_or(usize::MAX),
             logging: None,
             webhooks: None,
+            momento: MomentoOptions::default(),
+            console: true,
         }
     }
 }
@@ -102,6 +115,9 @@ struct Inner {
     reflection: reflection::Services,
     rights: Rights,
     native: native::Native,
+    momento: momento::Momento,
+    host: Host,
+    console: Arc<Console>,
     admission: Admission,
     observer: Arc<observe::Observer>,
 }
@@ -113,9 +129,11 @@ enum Route {
     Admin,
     Access,
     Monitor,
+    Momento(momento::Service),
     Health,
     ReflectionV1,
     ReflectionV1Alpha,
+    Http(http::Resource),
 }
 
 impl Route {
@@ -126,6 +144,11 @@ impl Route {
             "bugle.v1.Admin" => Some(Route::Admin),
             "bugle.v1.Access" => Some(Route::Access),
             "bugle.v1.Monitor" => Some(Route::Monitor),
+            "cache_client.pubsub.Pubsub" => Some(Route::Momento(momento::Service::Pubsub)),
+            "cache_client.Ping" => Some(Route::Momento(momento::Service::Ping)),
+            "control_client.ScsControl" => Some(Route::Momento(momento::Service::Control)),
+            "token.Token" => Some(Route::Momento(momento::Service::Token)),
+            "auth.Auth" => Some(Route::Momento(momento::Service::Auth)),
             "grpc.health.v1.Health" => Some(Route::Health),
             "grpc.reflection.v1.ServerReflection" => Some(Route::ReflectionV1),
             "grpc.reflection.v1alpha.ServerReflection" => Some(Route::ReflectionV1Alpha),
@@ -140,8 +163,19 @@ impl Route {
     fn wants_to_know(self) -> bool {
         match self {
             Route::Bus | Route::Admin | Route::Access | Route::Monitor => true,
+            Route::Momento(service) => service.wants_to_know(),
             Route::Health | Route::ReflectionV1 | Route::ReflectionV1Alpha => false,
+            Route::Http(resource) => resource.wants_to_know(),
         }
+    }
+}
+
+impl Route {
+    /// Whether the metadata say who calls a method that would ask for it in the request.
+    fn is_told<B>(self, request: &Request<B>) -> bool {
+        let credential = || authenticate::credential(request.headers());
+        matches!(self, Route::Momento(service) if service.is_told_in_request())
+            && !matches!(credential(), Ok(None))
     }
 }
 
@@ -156,12 +190,16 @@ impl Api {
         let rights = Rights::new(options.access.clone());
         let (streams_max, bytes_max) = (options.max_streams, options.max_publish_bytes_in_flight);
         let admission = Admission::new(&broker, streams_max, bytes_max);
+        let host = Host::new(broker.clone(), rights.clone(), admission.clone(), &options);
         Ok(Api(Arc::new(Inner {
             routes,
             health: health::service(phase),
             reflection: reflection::services()?,
             observer: Arc::new(observe::Observer::new(&broker)),
-            native: native::Native::new(Host::new(broker, rights.clone(), admission.clone(), &options)),
+            momento: momento::Momento::new(host.clone(), options.momento.clone()),
+            native: native::Native::new(host.clone()),
+            console: Arc::new(Console::new(host.clone(), options.console)),
+            host,
             rights,
             admission,
         })))
@@ -175,9 +213,17 @@ impl Api {
     /// Answers one request. A request that cannot be served is answered too, so this never fails.
     pub fn answer(&self, mut request: Request<Incoming>) -> Reply {
         let inner = &*self.0;
-        let route = inner.routes.get(request.uri().path()).copied();
+        let path = request.uri().path();
+        let route = inner.routes.get(path).copied().or_else(|| http::Resource::at(path).map(Route::Http));
         let admitted = route.map_or(Ok(()), |route| inner.admit(route, &mut request));
-        let call = observe::Call::new(&inner.observer, &request, route.is_some());
+        let call = observe::Call::new(&inner.observer, &request, route);
+        if let Some(Route::Http(resource)) = route {
+            let answer = match admitted {
+                Ok(()) => http::answer(&inner.host, &inner.console, resource, request),
+                Err(error) => Answer::Ready(Some(status::http(error))),
+            };
+            return Reply::new(answer, call);
+        }
         let route = match refusal::check(&request, route.is_some()) {
             Ok(()) => route,
             Err(response) => return Reply::new(Answer::Ready(Some(*response)), call),
@@ -193,7 +239,8 @@ impl Api {
             Some(Route::Admin) => inner.native.admin(request),
             Some(Route::Access) => inner.native.access(request),
             Some(Route::Monitor) => inner.native.monitor(request),
-            None => Answer::Ready(Some(refusal::unknown_method(request.uri().path()))),
+            Some(Route::Momento(service)) => inner.momento.answer(service, request),
+            None | Some(Route::Http(_)) => Answer::Ready(Some(refusal::unknown_method(request.uri().path()))),
         };
         Reply::new(answer, call)
     }
@@ -205,10 +252,10 @@ impl Inner {
     fn admit(&self, route: Route, request: &mut Request<Incoming>) -> Result<()> {
         let peer = request.extensions().get::<Peer>();
         self.admission.stream(peer, request.uri().path() == health::CHECK)?;
-        if !route.wants_to_know() {
+        if !route.wants_to_know() && !route.is_told(request) {
             return Ok(());
         }
-        let identity = authenticate::identify(self.rights.access(), request)
+        let identity = authenticate::identify(self.rights.access(), request, matches!(route, Route::Http(_)))
             .inspect_err(|error| self.rights.unknown(peer.map(Peer::address), error))?;
         self.admission.connection(peer, identity.as_ref().map(Identity::payer))?;
         if let Some(identity) = identity {

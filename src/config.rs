@@ -16,6 +16,7 @@ mod load;
 mod loaded;
 mod memory;
 mod mistake;
+mod momento;
 mod nearest;
 mod quotas;
 mod signals;
@@ -34,6 +35,7 @@ pub use filter::Filter;
 pub use load::{Setting, Sources};
 pub use loaded::Loaded;
 pub use mistake::{Mistake, Mistakes, Origin};
+pub use momento::{Momento, exposed as momento_exposed};
 pub use signals::{Log, Metrics, Otlp, Traces};
 pub use standard::PREFIX as STANDARD_PREFIX;
 pub use table::{OPTIONS, Opt, option};
@@ -90,8 +92,12 @@ pub struct Config {
     pub webhooks: Webhooks,
     /// Webhooks that are there from the start.
     pub endpoints: Vec<Endpoint>,
+    /// How clients of Momento are served.
+    pub momento: Momento,
     /// How dead peers are found.
     pub keepalive: Keepalive,
+    /// What speaks HTTP and no gRPC.
+    pub http: Http,
     /// Where the metrics are.
     pub metrics: Metrics,
     /// Where traces and metrics are pushed to.
@@ -164,6 +170,13 @@ pub struct Limits {
     pub stream_window: Size,
 }
 
+/// The section `http`.
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// Whether the console is at `/`.
+    pub console: bool,
+}
+
 /// The section `keepalive`.
 #[derive(Debug, Clone)]
 pub struct Keepalive {
@@ -230,6 +243,8 @@ impl Default for Config {
             webhooks: Webhooks::default(),
             endpoints: Vec::new(),
             keepalive: Keepalive { interval: limits::KEEPALIVE_INTERVAL, timeout: limits::KEEPALIVE_TIMEOUT },
+            momento: Momento::default(),
+            http: Http { console: true },
             metrics: Metrics::default(),
             otlp: Otlp::default(),
             traces: Traces::default(),
@@ -287,6 +302,7 @@ impl Config {
             ));
         }
         found.extend(self.tls.contradictions());
+        found.extend(self.momento.contradictions(self));
         found.extend(quotas::contradiction(&self.quotas).map(|problem| ("quotas", problem)));
         found.extend(access::contradictions(&self.policies, &self.roles));
         found.extend(issuers::contradictions(&self.issuers));

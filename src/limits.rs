@@ -99,6 +99,12 @@ pub const FANNING_OUT_MAX: usize = 64;
 pub const TICK: Duration = Duration::from_millis(100);
 /// A live subscription hears something this often when the client does not say.
 pub const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(15);
+/// A subscription of a Momento client hears something this often: its library gives up on streams that
+/// are silent for a few seconds.
+pub const MOMENTO_HEARTBEAT_DEFAULT: Duration = Duration::from_secs(1);
+/// Records that are encoded for a Momento client at once, bytes: a few DATA frames' worth, for each
+/// subscription that does not read keeps so many.
+pub const MOMENTO_BATCH_BYTES: usize = 64 * 1024;
 /// Shortest heartbeat a client can ask for.
 pub const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
 /// Longest heartbeat a client can ask for.
@@ -144,6 +150,16 @@ pub const SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// A ping not answered in this time ends the connection.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Bytes of messages that a subscription over HTTP is given at once: written as JSON they may be six times
+/// as many, and those are held until they are sent.
+pub const HTTP_BATCH_BYTES: usize = 32 * 1024;
+/// From the end of one request of HTTP/1 to the last byte of the next one's head: clients keep a connection
+/// for the next request about that long.
+pub const HTTP1_HEAD_DEADLINE: Duration = Duration::from_secs(30);
+/// Buffers of a connection of HTTP/1, bytes each way: a head of 16 KiB fits, and so does a frame of an answer.
+pub const HTTP1_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// Headers of one request of HTTP/1: as many attributes as a message may have, and those that clients send.
+pub const HTTP1_HEADERS_MAX: usize = 128;
 /// Shortest wait after the process ran out of file descriptors; doubles up to the longest.
 pub const ACCEPT_BACKOFF_MIN: Duration = Duration::from_millis(50);
 /// Longest wait after the process ran out of file descriptors.

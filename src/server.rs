@@ -11,10 +11,12 @@ mod acceptor;
 mod connection;
 mod connections;
 mod endpoint;
+mod http1;
 mod key_sets;
 mod live;
 mod origin;
 mod pace;
+mod protocol;
 mod socket;
 mod throttle;
 mod tls;
@@ -34,7 +36,7 @@ pub use live::{Live, create_key_in};
 use crate::api::{self, Api, Phase};
 use crate::auth::Access;
 use crate::broker::{self, Broker};
-use crate::config::{Config, format_bytes};
+use crate::config::{self, Config, format_bytes};
 use crate::error::{Code, Error, Result};
 use crate::limits::LISTEN_BACKLOG;
 use crate::metrics::{Metrics, Readers};
@@ -64,6 +66,8 @@ pub struct Server {
     phase: watch::Sender<Phase>,
     /// Where metrics and health are served.
     metrics: Option<(TcpListener, SocketAddr)>,
+    /// The second listener, for clients of Momento.
+    momento: Option<(TcpListener, SocketAddr)>,
     exporter: Option<Exporter>,
     logging: Option<Logging>,
 }
@@ -102,6 +106,7 @@ impl Server {
         }
         let (recorder, metrics) = observers(&config)?;
         let endpoint = config.metrics.listen.map(endpoint::bind).transpose()?;
+        let momento = config.momento.listen.map(|address| second(address, &config)).transpose()?;
         let exporter = Exporter::start(&config, &recorder, &metrics)?;
         let mut live = Live::new(&config, metrics.state())?;
         let broker = Broker::observed(broker_options(&config, live.quotas.clone()), metrics, recorder);
@@ -115,6 +120,7 @@ impl Server {
             live,
             phase,
             metrics: endpoint,
+            momento,
             exporter,
             logging: None,
         })
@@ -142,6 +148,11 @@ impl Server {
         self.metrics.as_ref().map(|(_, address)| *address)
     }
 
+    /// Where clients of Momento find it beside [`Server::local_addr`], if that was asked for.
+    pub fn momento_addr(&self) -> Option<SocketAddr> {
+        self.momento.as_ref().map(|(_, address)| *address)
+    }
+
     /// The broker, for a program that publishes and subscribes in its own process.
     pub fn broker(&self) -> Arc<Broker> {
         Arc::clone(&self.broker)
@@ -154,7 +165,8 @@ impl Server {
 
     /// Serves until `shutdown` is ready, then drains: see the module.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Drained> {
-        let Server { listener, address, config, broker, live, phase, metrics, exporter, logging } = self;
+        let Server { listener, address, config, broker, live, phase, metrics, momento, exporter, logging } =
+            self;
         let metrics_address = metrics.as_ref().map(|(_, address)| *address);
         let _endpoint = metrics.map(|(listener, _)| {
             let endpoint = endpoint::run(listener, broker.metrics().clone(), phase.subscribe());
@@ -176,13 +188,14 @@ impl Server {
         let rights = api.clone();
         let _rights = AbortOnDropHandle::new(tokio::spawn(async move { rights.watch_rights().await }));
         let _tls = live.tls.clone().map(|tls| AbortOnDropHandle::new(tokio::spawn(tls.watch())));
-        let acceptor = Acceptor::new(&config, api, live.tls, &connections);
-        say_that_it_serves(&config, address, metrics_address);
+        let acceptor = Acceptor::new(&config, api.clone(), live.tls.clone(), &connections);
+        say_that_it_serves(&config, address, metrics_address, momento.as_ref().map(|(_, address)| *address));
         tokio::select! {
             () = acceptor.run(&listener) => {}
+            () = accept_momento(&config, api, live.tls, &connections, momento.as_ref()) => {}
             () = shutdown => {}
         }
-        drop(listener);
+        drop((listener, momento));
         tracing::info!(%address, connections = connections.len(), grace = ?config.drain_grace, "draining");
         let begun = unix_nanos();
         phase.send_replace(Phase::Draining);
@@ -201,13 +214,19 @@ impl Server {
 }
 
 /// What somebody who reads the log alone has to know of a server that began.
-fn say_that_it_serves(config: &Config, address: SocketAddr, metrics: Option<SocketAddr>) {
+fn say_that_it_serves(
+    config: &Config,
+    address: SocketAddr,
+    metrics: Option<SocketAddr>,
+    momento: Option<SocketAddr>,
+) {
     let signals = Signals::of(&config.otlp);
     let pushed = |target: Option<&Target>| target.map(|it| format!("{} ({})", it.url, it.protocol()));
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         %address,
         metrics = metrics.map(tracing::field::display),
+        momento = momento.map(tracing::field::display),
         otlp_traces = pushed(signals.traces()),
         otlp_metrics = pushed(signals.metrics()),
         memory_budget = format_bytes(config.memory_budget.0),
@@ -233,6 +252,33 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(LISTEN_BACKLOG)
+}
+
+/// Binds the second listener, for clients of Momento.
+fn second(address: SocketAddr, config: &Config) -> Result<(TcpListener, SocketAddr)> {
+    if config.tls.cert.is_empty() && !address.ip().is_loopback() {
+        return Err(Error::new(Code::FailedPrecondition, config::momento_exposed(address)).reason("INSECURE"));
+    }
+    let bound = listen(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let (address, listener) = bound.map_err(|error| {
+        let message = format!("cannot listen on {address}: {error}; choose another address with --momento");
+        Error::new(Code::Unavailable, message).because(error)
+    })?;
+    Ok((listener, address))
+}
+
+/// Accepts connections on the second listener for ever: without TLS on the loopback address, where the
+/// local providers of Momento's clients speak none.
+async fn accept_momento(
+    config: &Config,
+    api: Api,
+    tls: Option<Arc<tls::Tls>>,
+    connections: &Connections,
+    momento: Option<&(TcpListener, SocketAddr)>,
+) {
+    let Some((listener, address)) = momento else { return std::future::pending().await };
+    let tls = tls.filter(|_| !address.ip().is_loopback());
+    Acceptor::new(config, api, tls, connections).run(listener).await;
 }
 
 /// The span of the drain.
@@ -299,6 +345,12 @@ fn api_options(
         access,
         logging,
         webhooks,
+        momento: api::MomentoOptions {
+            heartbeat_interval: config.momento.heartbeat_interval,
+            replays_latest: config.momento.replay_on_fresh_subscribe == "latest",
+            endpoint: config.momento.endpoint.clone(),
+        },
+        console: config.http.console,
     }
 }
 

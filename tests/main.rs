@@ -12,6 +12,7 @@ mod cli;
 mod client;
 mod collector;
 mod config;
+mod console;
 mod drain;
 mod exporting;
 mod farewell;

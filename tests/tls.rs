@@ -287,12 +287,14 @@ pub async fn shake_as(secure: &Secure, caller: Arc<rustls::ClientConfig>) -> std
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_does_not_say_that_it_speaks_http2_is_not_let_in() {
+async fn whoever_does_not_speak_what_it_agreed_to_is_not_let_in() {
     let secure = Secure::start(|_, _| ()).await;
     let (_, first) = soon(shake(&secure, None, &[b"h2"])).await.unwrap();
     assert_eq!(first[3], 4, "the settings of the server");
     soon(shake(&secure, None, &[b"http/1.1", b"h2"])).await.unwrap();
-    for protocols in [&[][..], &[b"http/1.1" as &[u8]], &[b"h3"]] {
+    // Whoever agrees to nothing is known by how it begins.
+    soon(shake(&secure, None, &[])).await.unwrap();
+    for protocols in [&[b"http/1.1" as &[u8]], &[b"h3" as &[u8]]] {
         assert!(soon(shake(&secure, None, protocols)).await.is_err(), "{protocols:?}");
     }
 }

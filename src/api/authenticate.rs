@@ -11,6 +11,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request};
 
 use super::Peer;
+use super::http::token;
 use crate::auth::{Access, Identity, Presented};
 use crate::error::{Code, Error, Result};
 use crate::store::unix_nanos;
@@ -26,11 +27,18 @@ struct Proved {
 }
 
 /// Who makes this call; `None` where nobody has to say. Errors: UNAUTHENTICATED.
-pub fn identify<B>(access: &Access, request: &Request<B>) -> Result<Option<Identity>> {
+pub fn identify<B>(access: &Access, request: &Request<B>, is_http: bool) -> Result<Option<Identity>> {
     if access.is_open() {
         return Ok(None);
     }
-    let credential = credential(request.headers())?;
+    let in_query = if is_http { token(request.uri())? } else { None };
+    let credential = match (credential(request.headers())?, in_query.as_deref()) {
+        (Some(_), Some(_)) => {
+            let description = "is there beside the header authorization; send one of them";
+            return Err(Error::field("token", description).reason("TWO_CREDENTIALS"));
+        }
+        (header, in_query) => header.or(in_query),
+    };
     let peer = request.extensions().get::<Peer>();
     let (now, generation) = (unix_nanos(), access.generation());
     let known = peer.map(Peer::known).zip(credential);

@@ -24,14 +24,19 @@ use crate::topic::{Budget, Charge};
 /// A request body that charges the message it is in the middle of.
 pub struct Intake {
     body: Incoming,
-    host: Host,
-    /// In the memory budget, and among all requests that have come in part.
-    charges: [Option<Charge>; 2],
+    held: Held,
     place: Place,
     /// The method takes one message, and needs it.
     single: bool,
     /// What is to be said behind the messages that came before it.
     refusal: Option<Status>,
+}
+
+/// What has come of a request that is not whole, as it is charged.
+pub struct Held {
+    host: Host,
+    /// In the memory budget, and among all requests that have come in part.
+    charges: [Option<Charge>; 2],
 }
 
 /// Where in the stream of gRPC messages the body is.
@@ -58,7 +63,7 @@ impl Intake {
     /// Watches the body of a call with any number of messages.
     pub fn stream(body: Incoming, host: &Host) -> Intake {
         let place = Place { bytes_max: host.max_message_bytes, ..Place::default() };
-        Intake { body, host: host.clone(), charges: [None, None], place, single: false, refusal: None }
+        Intake { body, held: Held::new(host), place, single: false, refusal: None }
     }
 
     /// The one message of the call. A stream of tonic's does the same with a buffer of 8 KiB, however
@@ -89,7 +94,7 @@ impl Intake {
             data.truncate(taken);
             return Ok(data);
         }
-        self.charge().map_err(status)?;
+        self.held.grow(self.place.come).map_err(status)?;
         Ok(data)
     }
 
@@ -105,9 +110,16 @@ impl Intake {
         }
         Ok(())
     }
+}
 
-    fn charge(&mut self) -> Result<()> {
-        let held = self.place.come;
+impl Held {
+    /// Nothing yet.
+    pub fn new(host: &Host) -> Held {
+        Held { host: host.clone(), charges: [None, None] }
+    }
+
+    /// So many bytes are held now. Errors: there is no room for them.
+    pub fn grow(&mut self, held: usize) -> Result<()> {
         let charged = self.charges[0].as_ref().map_or(0, Charge::bytes);
         if held <= charged {
             self.charges.iter_mut().flatten().for_each(|charge| charge.shrink(held));

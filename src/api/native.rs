@@ -11,6 +11,7 @@ mod convert;
 mod deliveries;
 #[cfg(fuzzing)]
 pub mod fuzz;
+mod looking;
 mod monitor;
 mod probe;
 mod webhooks;
@@ -22,6 +23,7 @@ use super::caller::Caller;
 use super::host::Host;
 use super::intake::Intake;
 use super::reply::Answer;
+pub use administering::Asked;
 pub use deliveries::Deliveries;
 
 /// The native services. A clone is a reference.

@@ -7,8 +7,9 @@ use http::uri::PathAndQuery;
 use http::{Request, Response};
 use tonic::Status;
 
+use super::Route;
 use super::caller::Caller;
-use super::status::own_code;
+use super::status::{Refused, own_code};
 use crate::broker::Broker;
 use crate::error::Code;
 use crate::metrics::Metrics;
@@ -49,22 +50,38 @@ impl Observer {
     }
 }
 
+/// What is called, in words that no client chooses: they name spans.
+enum Method {
+    /// This gRPC method.
+    Grpc(PathAndQuery),
+    /// What is at paths of this pattern. Its query may have a credential, and is not kept.
+    Http(&'static str),
+    /// None of ours.
+    Unknown,
+}
+
 /// A call that is being answered.
 pub struct Call {
     observer: Arc<Observer>,
-    /// The method; nothing where it is none of ours, for clients shall not choose the names of spans.
-    path: Option<PathAndQuery>,
+    method: Method,
     caller: Caller,
     log_span: Option<Box<tracing::Span>>,
 }
 
 impl Call {
-    /// The call that this request is; `is_known` says that there is such a method.
-    pub fn new<B>(observer: &Arc<Observer>, request: &Request<B>, is_known: bool) -> Call {
-        let path = request.uri().path_and_query().filter(|_| is_known).cloned();
+    /// The call that this request is, to what is at its path.
+    pub(super) fn new<B>(observer: &Arc<Observer>, request: &Request<B>, route: Option<Route>) -> Call {
+        let method = match (route, request.uri().path_and_query()) {
+            (Some(Route::Http(resource)), _) => Method::Http(resource.pattern()),
+            (Some(_), Some(path)) if path.query().is_none() => Method::Grpc(path.clone()),
+            (Some(_), Some(path)) => {
+                PathAndQuery::try_from(path.path()).map_or(Method::Unknown, Method::Grpc)
+            }
+            _ => Method::Unknown,
+        };
         let caller = Caller::of(request);
         let log_span = caller.log_span();
-        Call { observer: observer.clone(), path, caller, log_span }
+        Call { observer: observer.clone(), method, caller, log_span }
     }
 
     /// Inside what this gives, the log's lines say of which trace the call is part.
@@ -74,10 +91,16 @@ impl Call {
 
     /// The answer, as far as its head tells.
     pub fn answered<B>(&self, response: &Response<B>) {
-        if let Some(status) = Status::from_header_map(response.headers())
+        let method = match &self.method {
+            Method::Grpc(path) => path.path(),
+            Method::Http(pattern) => pattern,
+            Method::Unknown => "_OTHER",
+        };
+        if let Some(Refused(code, message)) = response.extensions().get() {
+            self.observer.refused(method, &self.caller, *code, message);
+        } else if let Some(status) = Status::from_header_map(response.headers())
             && status.code() != tonic::Code::Ok
         {
-            let method = self.path.as_ref().map_or("_OTHER", |path| path.path());
             self.observer.refused(method, &self.caller, own_code(status.code()), status.message());
         }
     }

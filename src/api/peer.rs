@@ -12,7 +12,7 @@ use std::task::Context;
 
 use futures::task::AtomicWaker;
 use tokio_util::task::TaskTracker;
-use tokio_util::task::task_tracker::TrackedFuture;
+use tokio_util::task::task_tracker::{TaskTrackerToken, TrackedFuture};
 
 use super::admission::Tenancy;
 use super::authenticate::Known;
@@ -90,6 +90,11 @@ impl Peer {
     /// The same stream of its, counted for as long as it lives.
     pub fn counted<F: Future>(&self, stream: F) -> TrackedFuture<F> {
         self.0.streams.track_future(stream)
+    }
+
+    /// A call of its, counted until this is dropped.
+    pub fn token(&self) -> TaskTrackerToken {
+        self.0.streams.token()
     }
 
     /// Its open calls.

@@ -16,8 +16,9 @@ use crate::api::reply::Generated;
 use crate::error::{Code, Error, Result};
 
 /// Every descriptor set that is served.
-const SETS: [&[u8]; 4] = [
+const SETS: [&[u8]; 5] = [
     crate::proto::DESCRIPTORS,
+    crate::proto::MOMENTO_DESCRIPTORS,
     tonic_health::pb::FILE_DESCRIPTOR_SET,
     tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
     tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,

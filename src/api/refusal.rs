@@ -4,7 +4,7 @@
 //! are those of the gRPC over HTTP/2 specification.
 
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Version};
 use tonic::Status;
 
 use crate::api::body::Body;
@@ -19,6 +19,12 @@ pub fn check<B>(request: &Request<B>, known: bool) -> Result<(), Box<Response<Bo
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             response
         }
+        Dialect::Grpc if request.version() < Version::HTTP_2 => http_error(
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            "gRPC is spoken over HTTP/2. Over HTTP/1.1, POST to /v1/{namespace}/{topic} publishes, and GET \
+             subscribes.\n"
+                .to_owned(),
+        ),
         Dialect::Grpc => return Ok(()),
         Dialect::OtherCodec(codec) => Status::unimplemented(format!(
             "messages encoded as {codec:?} are not understood; use the content type application/grpc"
@@ -31,7 +37,8 @@ pub fn check<B>(request: &Request<B>, known: bool) -> Result<(), Box<Response<Bo
         Dialect::None => http_error(
             StatusCode::NOT_FOUND,
             format!(
-                "{} is not here. This server speaks gRPC; its reflection service lists what there is.\n",
+                "{} is not here. This server speaks gRPC, whose methods its reflection service lists; over HTTP, \
+                 POST to /v1/{{namespace}}/{{topic}} publishes, and GET subscribes.\n",
                 request.uri().path()
             ),
         ),

@@ -1,14 +1,18 @@
-//! The one place where an [`Error`] becomes a gRPC status.
+//! The one place where an [`Error`] becomes a gRPC status, or an HTTP one with the same in JSON.
 //!
 //! The details are the canonical ones of `google.rpc`: BadRequest for fields, ErrorInfo for a
 //! machine-readable reason, QuotaFailure for a quota, RetryInfo for when to come back. Internal errors are logged here, and
 //! their cause is not told.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{Response, StatusCode};
 use tonic::{Code as GrpcCode, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use super::Body;
 use crate::error::{Code, Error, Violation};
 
 /// The domain of our reasons in `ErrorInfo`.
@@ -34,6 +38,73 @@ pub fn status(error: Error) -> Status {
         details.set_retry_info(Some(delay));
     }
     Status::with_error_details(grpc_code(error.code()), error.message(), details)
+}
+
+/// The same as an HTTP response, whose body is `{"error": {"code", "message", …}}`. The code and the message
+/// are among its extensions too, for whoever is told of refusals.
+pub fn http(error: Error) -> Response<Body> {
+    if error.code() == Code::Internal {
+        tracing::error!(?error, "internal error");
+    }
+    let mut response = Response::new(Body::text(json(&error).to_string()));
+    *response.status_mut() = http_status(&error);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(delay) = error.retry_delay() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(delay.as_secs().max(1)));
+    }
+    if error.code() == Code::Unauthenticated {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response.extensions_mut().insert(Refused(error.code(), error.message().into()));
+    response
+}
+
+/// What a response refuses, and why.
+#[derive(Debug, Clone)]
+pub struct Refused(pub Code, pub Arc<str>);
+
+/// An error in JSON: `{"error": {…}}`.
+pub fn json(error: &Error) -> serde_json::Value {
+    let mut told =
+        serde_json::json!({ "code": error.code().as_str().to_ascii_uppercase(), "message": error.message() });
+    let list = |violations: &[Violation]| -> serde_json::Value {
+        let one = |Violation { field, description }: &Violation| serde_json::json!({ "field": field, "description": description });
+        violations.iter().map(one).collect()
+    };
+    if let Some(reason) = error.reason_code() {
+        told["reason"] = reason.into();
+    }
+    if !error.violations().is_empty() {
+        told["violations"] = list(error.violations());
+    }
+    if !error.metadata().is_empty() {
+        told["details"] = serde_json::json!(error.metadata());
+    }
+    if let Some(delay) = error.retry_delay() {
+        told["retryAfterSeconds"] = delay.as_secs_f64().into();
+    }
+    serde_json::json!({ "error": told })
+}
+
+fn http_status(error: &Error) -> StatusCode {
+    match (error.code(), error.reason_code()) {
+        (Code::InvalidArgument, Some("MESSAGE_TOO_LARGE")) => StatusCode::PAYLOAD_TOO_LARGE,
+        (_, Some("METHOD_NOT_ALLOWED")) => StatusCode::METHOD_NOT_ALLOWED,
+        (Code::InvalidArgument, Some("CONTENT_TYPE")) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        (Code::InvalidArgument, _) => StatusCode::BAD_REQUEST,
+        (Code::NotFound, _) => StatusCode::NOT_FOUND,
+        (Code::AlreadyExists, _) => StatusCode::CONFLICT,
+        (Code::PermissionDenied, _) => StatusCode::FORBIDDEN,
+        (Code::Unauthenticated, _) => StatusCode::UNAUTHORIZED,
+        (Code::ResourceExhausted, _) => StatusCode::TOO_MANY_REQUESTS,
+        (Code::FailedPrecondition, _) => StatusCode::PRECONDITION_FAILED,
+        (Code::Unavailable, _) => StatusCode::SERVICE_UNAVAILABLE,
+        (Code::DeadlineExceeded, _) => StatusCode::GATEWAY_TIMEOUT,
+        (Code::Cancelled, _) => StatusCode::REQUEST_TIMEOUT,
+        (Code::Unimplemented, _) => StatusCode::NOT_IMPLEMENTED,
+        (Code::Internal, _) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
 }
 
 /// The same as the message that `PublishResponse.status` carries.

@@ -17,12 +17,12 @@ use super::jwks::KeySource;
 use super::jwt::Unproved;
 use super::token::{MintedToken, Signer};
 use super::{
-    Action, Explanation, Grant, Identity, IssuedKey, Issuer, Key, Policies, Principal, Proof, Secret, Vault,
-    key, refusal, token,
+    Action, Actions, Explanation, Grant, Identity, IssuedKey, Issuer, Key, Kind, Policies, Principal, Proof,
+    Secret, Vault, key, refusal, token,
 };
 use crate::error::{Error, Result};
 use crate::limits::{CREDENTIAL_BYTES_MAX, TOKEN_TTL_MAX, TOKEN_TTL_MIN};
-use crate::topic::{Namespace, TopicName};
+use crate::topic::{Namespace, Pattern, TopicName};
 
 /// What a call brings to show who makes it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -236,6 +236,16 @@ impl Access {
     pub fn create_key(&self, name: &str, ttl: Option<Duration>, now: u64) -> Result<IssuedKey> {
         let expires = ttl.map(|ttl| now.saturating_add(u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX)));
         self.door()?.vault.create(name, &[], expires, now)
+    }
+
+    /// Whether the policies let an API key of this name do everything.
+    pub fn covers_everything(&self, name: &str) -> Result<bool> {
+        let (principal, policies) = (Principal::new(Kind::Key, name)?, self.door()?.policies.load());
+        let everything =
+            Grant { namespace: Pattern::any(), topic: Pattern::any(), actions: Actions::of(&Action::ALL) };
+        Ok(Action::ALL
+            .iter()
+            .all(|action| policies.covering(&principal, &[], *action, &everything).is_some()))
     }
 
     /// All API keys, by id.

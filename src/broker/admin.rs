@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::registry::Topic;
 use super::{Broker, topic_not_found};
 use crate::error::{Code, Error, Result};
-use crate::limits::TICK;
+use crate::limits::{PAGE_SIZE_MAX, TICK};
 use crate::metrics::Counted;
 use crate::quota::Account;
 use crate::store::{Log, unix_nanos};
@@ -89,6 +89,25 @@ impl Broker {
             Broadcast::end(topic.log.tail(), End::Deleted);
         }
         Ok(())
+    }
+
+    /// Drops what all topics of a namespace retain; their subscriptions go on, and those that had not
+    /// read all of it are told.
+    pub fn flush_namespace(&self, namespace: &Namespace) -> Result<()> {
+        let mut after = String::new();
+        loop {
+            let topics = self.registry.list(namespace, "", &after, PAGE_SIZE_MAX)?;
+            topics.iter().for_each(|topic| topic.log.tail().with_log(|log| log.clear()));
+            match topics.last() {
+                Some(last) if topics.len() == PAGE_SIZE_MAX => after = last.name.topic().to_owned(),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Whether there is a namespace of this name.
+    pub fn has_namespace(&self, namespace: &Namespace) -> bool {
+        self.registry.list(namespace, "", "", 0).is_ok()
     }
 
     /// Up to `most` namespaces behind a name, each with its number of open topics.

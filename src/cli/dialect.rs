@@ -2,7 +2,8 @@
 //! is a wrong URL and no accident of the network.
 //!
 //! The connection alone cannot tell: whoever does not know HTTP/2 hangs up like one that was killed.
-//! So whoever is about to report such an error asks once more, in HTTP/1.
+//! So whoever is about to report such an error asks once more, in HTTP/1. A server of the bus speaks that too,
+//! and is known by its answer: a call of gRPC in HTTP/1 it refuses for the version.
 
 use std::io;
 use std::time::Duration;
@@ -13,8 +14,10 @@ use tokio::net::TcpStream;
 use crate::client::SERVER;
 use crate::error::Error;
 
-/// How every answer of HTTP/1 begins; a server of the bus begins with a frame.
-const HTTP1: &[u8; 5] = b"HTTP/";
+/// How every answer of HTTP/1 begins.
+const HTTP1: &[u8] = b"HTTP/";
+/// How a server of the bus answers to a call of gRPC in HTTP/1.
+const BUS: &[u8] = b"HTTP/1.1 505";
 /// How a record of TLS begins that says that something is wrong.
 const TLS_ALERT: u8 = 21;
 const TLS_MAJOR: u8 = 3;
@@ -25,11 +28,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) async fn hint(error: &Error) -> Option<String> {
     let authority = authority(server(error)?)?;
     match tokio::time::timeout(PATIENCE, answer(&authority)).await {
-        Ok(Ok(answer)) if answer == *HTTP1 => Some(format!(
+        Ok(Ok(answer)) if answer.starts_with(HTTP1) && answer != BUS => Some(format!(
             "{authority} speaks HTTP/1 and not HTTP/2: it may be the metrics port (7601 by default); the bus is \
              on another port (7600 by default)"
         )),
-        Ok(Ok([TLS_ALERT, TLS_MAJOR, ..])) => {
+        Ok(Ok(answer)) if answer.starts_with(&[TLS_ALERT, TLS_MAJOR]) => {
             Some(format!("{authority} speaks TLS: use https://{authority}, and maybe --tls-ca"))
         }
         _ => None,
@@ -50,13 +53,17 @@ fn authority(uri: &str) -> Option<String> {
     Some(if has_port { authority.to_owned() } else { format!("{authority}:80") })
 }
 
-/// How it answers to a request in HTTP/1.
-async fn answer(authority: &str) -> io::Result<[u8; HTTP1.len()]> {
-    let mut stream = TcpStream::connect(authority).await?;
-    let question = format!("GET / HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
-    stream.write_all(question.as_bytes()).await?;
-    let mut answer = [0; HTTP1.len()];
-    stream.read_exact(&mut answer).await?;
+/// How it answers to a call of gRPC in HTTP/1, as far as is needed to know it.
+async fn answer(authority: &str) -> io::Result<Vec<u8>> {
+    let stream = TcpStream::connect(authority).await?;
+    let (read, mut write) = stream.into_split();
+    let question = format!(
+        "POST /bugle.v1.Bus/Publish HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\
+         Content-Type: application/grpc\r\nContent-Length: 0\r\n\r\n"
+    );
+    write.write_all(question.as_bytes()).await?;
+    let mut answer = Vec::new();
+    read.take(BUS.len() as u64).read_to_end(&mut answer).await?;
     Ok(answer)
 }
 

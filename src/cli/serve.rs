@@ -57,6 +57,10 @@ pub struct ServeArgs {
     /// Serve metrics and health on this IP address and port, or off [default: 127.0.0.1:7601].
     #[arg(long, value_name = "ADDR")]
     metrics: Option<String>,
+    /// Serve clients of Momento on this IP address and port too, such as 127.0.0.1:8080, where their
+    /// local providers look: without TLS on a loopback address.
+    #[arg(long, value_name = "ADDR")]
+    momento: Option<String>,
     /// Most memory for messages, topics and subscriptions, such as 512MiB [default: a quarter of
     /// what the process may use].
     #[arg(long, value_name = "SIZE")]
@@ -103,6 +107,7 @@ impl ServeArgs {
         for (key, flag, value) in [
             ("listen", "--listen", self.listen),
             ("metrics.listen", "--metrics", self.metrics),
+            ("momento.listen", "--momento", self.momento),
             ("memory_budget", "--memory-budget", self.memory_budget),
             ("drain_grace", "--drain-grace", self.drain_grace),
             ("log.level", "--log-level", self.log_level),
@@ -190,6 +195,9 @@ async fn until_told(config: Config, logging: Logging, reload: Reload) -> Result<
     let reloads = reload.follow(hangups, signals.terminal, server.live());
     let address = server.local_addr();
     print(&format!("bugle listens on {address}\n"))?;
+    if let Some(momento) = server.momento_addr() {
+        print(&format!("clients of Momento also on {momento}\n"))?;
+    }
     if let Some(metrics) = server.metrics_addr() {
         print(&format!("metrics and health on http://{metrics}/metrics, /healthz, /readyz\n"))?;
     }

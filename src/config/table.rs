@@ -175,10 +175,23 @@ options! {
         "Upper bound of the wait behind the first failure of an endpoint; it doubles with each further one.";
     webhooks.retry_max: Kind::Duration(millis(1), days(1)),
         "Upper bound of all such waits; five times as much between the probes of an endpoint that is dead.";
+    momento.listen: Kind::AddressOrOff,
+        "A second address for clients of Momento, such as 127.0.0.1:8080, where their local providers look. \
+         On a loopback address no TLS is spoken, on others that of the main one, which answers them too.";
+    momento.heartbeat_interval: Kind::Duration(limits::HEARTBEAT_MIN, limits::HEARTBEAT_MAX),
+        "A subscription of a Momento client that waits hears something this often.";
+    momento.replay_on_fresh_subscribe: Kind::Choice(&["latest", "none"]),
+        "Whether a fresh subscription of a Momento client begins with the newest message that is retained.";
+    momento.endpoint: Kind::Path,
+        "What tokens that Momento clients ask for name as the server's endpoint, such as bugle.example.com. \
+         Empty is where their call went.";
     keepalive.interval: Kind::Duration(millis(100), days(1)),
         "A connection that was silent for this long is pinged.";
     keepalive.timeout: Kind::Duration(millis(100), days(1)),
         "A connection that does not answer a ping in this time is closed.";
+    http.console: Kind::Switch,
+        "Whether there is a page at / that shows the topics as they live. It is shown to everybody; what it shows \
+         is asked for with the credential of whoever looks.";
     metrics.listen: Kind::AddressOrOff,
         "Where metrics (/metrics, for Prometheus) and health (/healthz, /readyz) are served over HTTP.";
     metrics.topics: Kind::Count(0, limits::METRIC_TOPICS_MAX),

@@ -1,11 +1,12 @@
 //! One connection, from accept to its end.
 //!
-//! Its task drives HTTP/2 and watches two things: what the [`Peer`] is asked to do, and the
-//! deadline by which the first request has to be there. A connection that never gets that far, not
-//! even to the preface, is closed; hyper alone would wait for it for ever (hyper#4170).
+//! Its task finds out which HTTP is spoken, drives it, and watches two things: what the [`Peer`] is asked
+//! to do, and the deadline by which the first request has to be there. A connection that never gets that
+//! far, not even to its first bytes, is closed; hyper alone would wait for it for ever (hyper#4170).
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,13 +25,15 @@ use crate::api::{Api, Asked, Body, Peer, Reply};
 use crate::config::{Keepalive, Limits};
 use crate::limits;
 use crate::server::connections::Streams;
+use crate::server::http1;
 use crate::server::pace::Paced;
+use crate::server::protocol::{ALPN_HTTP1, ALPN_HTTP2, Protocol, protocol};
 use crate::server::socket;
 use crate::server::tls::Tls;
 use crate::server::wire::Wire;
 
 /// A connection without a request that is told to go away gets this long to do so.
-const LINGER: Duration = Duration::from_secs(1);
+pub const LINGER: Duration = Duration::from_secs(1);
 
 /// What all connections of a listener have in common.
 pub struct Greeting {
@@ -59,13 +62,15 @@ impl Gate {
         Arc::new(Gate { open: AtomicBool::new(false), handshake: Mutex::new(Some(handshake)) })
     }
 
-    fn open(&self) {
+    /// The first request is there.
+    pub fn open(&self) {
         if !self.open.swap(true, Ordering::Relaxed) {
             self.handshake.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
     }
 
-    fn is_open(&self) -> bool {
+    /// Whether it was.
+    pub fn is_open(&self) -> bool {
         self.open.load(Ordering::Relaxed)
     }
 }
@@ -81,19 +86,49 @@ pub async fn serve(
     deadline: Instant,
 ) {
     let peer = streams.peer().clone();
-    let (stream, certificate) = match timeout_at(deadline, socket::establish(stream, greeting.tls.as_deref()))
-        .await
-    {
-        Ok(Ok(established)) => established,
-        Ok(Err(error)) => return tracing::debug!(%peer, %error, "the connection could not be established"),
-        Err(_) => return tracing::debug!(%peer, "the connection was not established in time"),
-    };
-    if let Some(principal) = certificate {
-        peer.has_proved(principal);
+    let Some((stream, protocol)) = begin(stream, &peer, greeting, deadline).await else { return };
+    if let Protocol::Http1(start) = protocol {
+        // In a box: it is larger, and there are few.
+        return Box::pin(http1::serve(stream, start, api, streams, gate, greeting, deadline)).await;
     }
     let service = Connected { api, peer: peer.clone(), gate: Arc::clone(&gate) };
-    let connection = http2(greeting, streams).serve_connection(TokioIo::new(Paced::new(stream)), service);
+    let connection = http2(greeting, streams).serve_connection(TokioIo::new(Paced::begun(stream)), service);
     drive(pin!(connection), &peer, &gate, deadline).await;
+}
+
+/// Finds out what is spoken on a connection; `None` where it does not get that far.
+async fn begin(
+    stream: TcpStream,
+    peer: &Peer,
+    greeting: &Greeting,
+    deadline: Instant,
+) -> Option<(Wire, Protocol)> {
+    let begun = async {
+        let (mut stream, certificate) = socket::establish(stream, greeting.tls.as_deref()).await?;
+        if let Some(principal) = certificate {
+            peer.has_proved(principal);
+        }
+        let protocol = protocol(&mut stream).await?;
+        match (stream.agreed(), &protocol) {
+            (Some(ALPN_HTTP2), Protocol::Http1(_)) | (Some(ALPN_HTTP1), Protocol::Http2) => {
+                Err(io::Error::other("the client does not speak what it agreed to with TLS (ALPN)"))
+            }
+            _ => Ok((stream, protocol)),
+        }
+    };
+    // In a box, so that it costs nothing once it is over.
+    let mut begun = Box::pin(timeout_at(deadline, begun));
+    let begun = poll_fn(|cx| match begun.as_mut().poll(cx) {
+        Poll::Ready(begun) => Poll::Ready(Some(begun)),
+        Poll::Pending if peer.poll_asked(cx) == Asked::Nothing => Poll::Pending,
+        Poll::Pending => Poll::Ready(None),
+    });
+    match begun.await? {
+        Ok(Ok(begun)) => return Some(begun),
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "the connection could not be established"),
+        Err(_) => tracing::debug!(%peer, "the connection was not established in time"),
+    }
+    None
 }
 
 /// HTTP/2 as the limits want it.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use slab::Slab;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::api::Peer;
 use crate::config::Limits;
@@ -57,6 +58,12 @@ pub struct Listed {
 pub struct Streams {
     all: TaskTracker,
     peer: Peer,
+}
+
+/// A call that counts.
+pub struct Counted {
+    _all: TaskTrackerToken,
+    _own: TaskTrackerToken,
 }
 
 impl Connections {
@@ -173,6 +180,11 @@ impl Drop for Listed {
 }
 
 impl Streams {
+    /// Counts one more call, until what this gives is dropped: of HTTP/1, where a call is no task.
+    pub fn count(&self) -> Counted {
+        Counted { _all: self.all.token(), _own: self.peer.token() }
+    }
+
     /// Whose streams they are.
     pub fn peer(&self) -> &Peer {
         &self.peer

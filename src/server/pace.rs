@@ -25,6 +25,7 @@ use crate::limits::{
     BEHIND_WAIT, CALLS_BEHIND_MAX, CALLS_PER_LOOK, CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_SECOND,
     CROWDED_READ_BYTES, TASKS_WAITING_MAX, TURN_CALLS, TURN_DATA_FRAMES, TURN_OTHER_FRAMES, TURN_READS,
 };
+use crate::server::protocol::BEGINNING;
 use frames::{Frames, Passed};
 
 /// What a call, another frame that is not data, and a read cost of a turn.
@@ -51,6 +52,8 @@ pub struct Paced<S> {
     unlooked: u32,
     /// What was read had more calls than are to be read in a turn: next time less is read.
     is_crowded: bool,
+    /// The last so many bytes of [`BEGINNING`] were read already, by whoever saw that this is HTTP/2.
+    replayed: u8,
 }
 
 /// What a read of these frames costs of a turn.
@@ -72,7 +75,13 @@ impl<S> Paced<S> {
             behind: 0,
             unlooked: 0,
             is_crowded: false,
+            replayed: 0,
         }
+    }
+
+    /// This connection, of which [`BEGINNING`] was read.
+    pub fn begun(stream: S) -> Paced<S> {
+        Paced { replayed: BEGINNING.len() as u8, ..Paced::new(stream) }
     }
 
     /// So many control frames were read.
@@ -152,7 +161,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
         let this = self.get_mut();
         ready!(this.poll_readable(cx));
         let before = buf.filled().len();
-        let outcome = if this.is_crowded {
+        let outcome = if this.replayed > 0 {
+            let rest = &BEGINNING[BEGINNING.len() - usize::from(this.replayed)..];
+            let rest = &rest[..rest.len().min(buf.remaining())];
+            buf.put_slice(rest);
+            this.replayed -= rest.len() as u8;
+            Poll::Ready(Ok(()))
+        } else if this.is_crowded {
             let few = buf.remaining().min(CROWDED_READ_BYTES);
             let mut part = ReadBuf::new(buf.initialize_unfilled_to(few));
             let outcome = Pin::new(&mut this.stream).poll_read(cx, &mut part);

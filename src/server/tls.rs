@@ -25,9 +25,6 @@ use crate::limits::TLS_FILES_CHECKED_EVERY;
 use crate::metrics::State;
 use files::{Files, Loaded};
 
-/// The only protocol that is spoken behind TLS.
-const ALPN: &[u8] = b"h2";
-
 /// TLS as it is offered now.
 pub struct Tls {
     offered: ArcSwap<ServerConfig>,
@@ -136,9 +133,6 @@ impl Tls {
     pub async fn accept(&self, stream: TcpStream) -> io::Result<(TlsStream<TcpStream>, Option<Principal>)> {
         let stream = TlsAcceptor::from(self.offered.load_full()).accept(stream).await?;
         let (_, session) = stream.get_ref();
-        if session.alpn_protocol() != Some(ALPN) {
-            return Err(io::Error::other("the client does not say that it speaks HTTP/2 (ALPN h2)"));
-        }
         let certificate = session.peer_certificates().and_then(<[_]>::first);
         let principal = certificate.map(|certificate| names::principal(certificate)).transpose();
         let principal = principal.map_err(io::Error::other)?;

@@ -10,12 +10,22 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-/// What HTTP/2 is spoken on.
+/// What HTTP is spoken on.
 pub enum Wire {
     /// In the clear.
     Plain(TcpStream),
     /// Behind TLS; boxed, for it is a thousand bytes that others shall not carry.
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Wire {
+    /// The protocol that was agreed on with TLS (ALPN), where one was.
+    pub fn agreed(&self) -> Option<&[u8]> {
+        match self {
+            Wire::Plain(_) => None,
+            Wire::Tls(stream) => stream.get_ref().1.alpn_protocol(),
+        }
+    }
 }
 
 macro_rules! either {

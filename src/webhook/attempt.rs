@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::header::{RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
+use jiff::fmt::rfc2822;
 
 use super::connect::Http;
 use super::definition::Definition;
@@ -122,7 +123,9 @@ fn judge(status: StatusCode, headers: &HeaderMap) -> Answered {
 fn retry_after(text: &str) -> Option<Duration> {
     match text.trim().parse::<u64>() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => httpdate::parse_http_date(text.trim()).ok()?.duration_since(SystemTime::now()).ok(),
+        Err(_) => SystemTime::from(rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()?)
+            .duration_since(SystemTime::now())
+            .ok(),
     }
 }
 
@@ -171,7 +174,8 @@ mod tests {
         assert_eq!(retry_after("7"), Some(Duration::from_secs(7)));
         assert_eq!(retry_after("-1"), None);
         assert_eq!(retry_after("soon"), None);
-        let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3600));
+        let later = jiff::Timestamp::now() + Duration::from_secs(3600);
+        let date = later.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
         assert!(retry_after(&date).unwrap() > Duration::from_secs(3500));
         assert_eq!(retry_after("Thu, 01 Jan 1970 00:00:00 GMT"), None);
     }

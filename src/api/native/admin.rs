@@ -10,7 +10,6 @@ use super::{Caller, Intake, Native, convert, webhooks};
 use crate::api::reply::Answer;
 use crate::api::status::{readable, status};
 use crate::auth::{Action, Resource};
-use crate::broker::TopicInfo;
 use crate::error::{Error, Result};
 use crate::proto::v1;
 use crate::proto::v1::admin_server::{Admin, AdminServer};
@@ -66,16 +65,7 @@ impl Admin for Native {
         request: tonic::Request<ListNamespacesRequest>,
     ) -> Answered<ListNamespacesResponse> {
         let asked = Asked::of(self, &request);
-        let ListNamespacesRequest { page_size, page_token } = request.into_inner();
-        let most = convert::page_size(page_size);
-        let page = |after: &str| Ok(self.broker.list_namespaces(after, most));
-        let may = |(name, _): &(Namespace, usize)| asked.may(Action::Subscribe, Resource::Within(name));
-        let found = permitted(page_token, most, page, |(name, _)| name.to_string(), may)?;
-        let next_page_token = next_page(&found, most, |(name, _)| name.to_string());
-        let namespaces = found
-            .into_iter()
-            .map(|(name, topics)| WireNamespace { namespace: name.to_string(), topics: topics as u64 });
-        Ok(Response::new(ListNamespacesResponse { namespaces: namespaces.collect(), next_page_token }))
+        self.namespaces(&asked, request.into_inner()).map(Response::new).map_err(status)
     }
 
     async fn create_topic(&self, request: tonic::Request<CreateTopicRequest>) -> Answered<Topic> {
@@ -96,10 +86,7 @@ impl Admin for Native {
 
     async fn get_topic(&self, request: tonic::Request<GetTopicRequest>) -> Answered<Topic> {
         let asked = Asked::of(self, &request);
-        let GetTopicRequest { namespace, topic } = request.into_inner();
-        let name = TopicName::parse(&namespace, &topic).map_err(status)?;
-        asked.wants(Action::Subscribe, Resource::Topic(&name))?;
-        Ok(Response::new(convert::topic(self.broker.describe_topic(&name).map_err(status)?)))
+        self.topic(&asked, request.into_inner()).map(Response::new).map_err(status)
     }
 
     async fn update_topic(&self, request: tonic::Request<UpdateTopicRequest>) -> Answered<Topic> {
@@ -127,16 +114,7 @@ impl Admin for Native {
 
     async fn list_topics(&self, request: tonic::Request<ListTopicsRequest>) -> Answered<ListTopicsResponse> {
         let asked = Asked::of(self, &request);
-        let ListTopicsRequest { namespace, prefix, page_size, page_token } = request.into_inner();
-        let namespace = Namespace::parse(&namespace).map_err(status)?;
-        asked.wants(Action::Subscribe, Resource::Within(&namespace))?;
-        let most = convert::page_size(page_size);
-        let page = |after: &str| self.broker.list_topics(&namespace, &prefix, after, most).map_err(status);
-        let may = |info: &TopicInfo| asked.may(Action::Subscribe, Resource::Topic(&info.name));
-        let found = permitted(page_token, most, page, |info| info.name.topic().to_owned(), may)?;
-        let next_page_token = next_page(&found, most, |info| info.name.topic().to_owned());
-        let topics = found.into_iter().map(convert::topic).collect();
-        Ok(Response::new(ListTopicsResponse { topics, next_page_token }))
+        self.topics(&asked, request.into_inner()).map(Response::new).map_err(status)
     }
 
     async fn create_webhook(
@@ -233,32 +211,4 @@ fn named(namespace: &str) -> Result<Namespace> {
         return Err(Error::field("namespace", "has to be given"));
     }
     Namespace::parse(namespace)
-}
-
-/// The next entries that a caller may see, at most so many: as if there were no others.
-fn permitted<T>(
-    mut after: String,
-    most: usize,
-    page: impl Fn(&str) -> Result<Vec<T>, Status>,
-    name: impl Fn(&T) -> String,
-    may: impl Fn(&T) -> bool,
-) -> Result<Vec<T>, Status> {
-    let mut permitted = Vec::new();
-    loop {
-        let found = page(&after)?;
-        let is_last = found.len() < most;
-        if let Some(last) = found.last() {
-            after = name(last);
-        }
-        permitted.extend(found.into_iter().filter(&may));
-        if is_last || permitted.len() >= most {
-            permitted.truncate(most);
-            return Ok(permitted);
-        }
-    }
-}
-
-/// The token of the page behind a full one; pages are ordered by name, so the last name is it.
-fn next_page<T>(page: &[T], most: usize, name: impl Fn(&T) -> String) -> String {
-    if page.len() < most { String::new() } else { page.last().map(name).unwrap_or_default() }
 }

@@ -118,7 +118,11 @@ pub struct Asked<'a> {
 impl Asked<'_> {
     /// The call of this request.
     pub fn of<'a, T>(native: &'a Native, request: &tonic::Request<T>) -> Asked<'a> {
-        let extensions = request.extensions();
+        Asked::by(native, request.extensions())
+    }
+
+    /// The call of a request with these extensions.
+    pub fn by<'a>(native: &'a Native, extensions: &http::Extensions) -> Asked<'a> {
         Asked {
             native,
             identity: extensions.get().cloned(),
@@ -134,6 +138,11 @@ impl Asked<'_> {
 
     /// It is about this, and wants to do that to it. Errors: it may not.
     pub fn wants(&self, action: Action, resource: Resource<'_>) -> Result<(), Status> {
+        self.check(action, resource).map_err(status)
+    }
+
+    /// The same for those who answer in another dialect.
+    pub fn check(&self, action: Action, resource: Resource<'_>) -> crate::error::Result<()> {
         let about = match resource {
             Resource::Server => None,
             Resource::Topic(name) => Some(About::Topic(name.clone())),
@@ -142,7 +151,7 @@ impl Asked<'_> {
         if let Some((subject, about)) = self.subject.as_ref().zip(about) {
             let _ = subject.0.set(about);
         }
-        self.native.rights.check(self.identity(), self.peer, action, resource).map_err(status)
+        self.native.rights.check(self.identity(), self.peer, action, resource)
     }
 
     /// Whether it may do this, without anybody being told.

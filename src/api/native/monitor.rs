@@ -6,19 +6,17 @@ use tonic::codegen::Service;
 use tonic::{Response, Status};
 
 use super::administering::{Administering, Asked};
-use super::{Caller, Intake, Native, convert, probe};
+use super::{Caller, Intake, Native, probe};
 use crate::api::reply::Answer;
 use crate::api::status::{readable, status};
 use crate::auth::{Action, Resource};
 use crate::error::{Code, Error, Result};
-use crate::metrics::process;
 use crate::proto::v1::monitor_server::{Monitor, MonitorServer};
 use crate::proto::v1::{
     GetLoggingRequest, GetServerRequest, ListSubscriptionsRequest, ListSubscriptionsResponse, Logging,
     Server, TraceTopicRequest, TraceTopicResponse, UpdateLoggingRequest,
 };
 use crate::store::unix_nanos;
-use crate::topic::TopicName;
 
 /// Answers a call of Monitor.
 pub fn answer(native: Native, mut request: Request<Incoming>) -> Answer {
@@ -33,9 +31,9 @@ type Answered<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl Monitor for Native {
     async fn get_server(&self, request: tonic::Request<GetServerRequest>) -> Answered<Server> {
-        Asked::of(self, &request).wants(Action::Admin, Resource::Server)?;
+        let asked = Asked::of(self, &request);
         let GetServerRequest {} = request.into_inner();
-        Ok(Response::new(self.server()))
+        self.server(&asked).map(Response::new).map_err(status)
     }
 
     async fn list_subscriptions(
@@ -43,13 +41,7 @@ impl Monitor for Native {
         request: tonic::Request<ListSubscriptionsRequest>,
     ) -> Answered<ListSubscriptionsResponse> {
         let asked = Asked::of(self, &request);
-        let ListSubscriptionsRequest { namespace, topic, page_size } = request.into_inner();
-        let name = TopicName::parse(&namespace, &topic).map_err(status)?;
-        asked.wants(Action::Admin, Resource::Topic(&name))?;
-        let (listed, total) =
-            self.broker.list_subscriptions(&name, convert::page_size(page_size)).map_err(status)?;
-        let subscriptions = listed.into_iter().map(convert::subscription).collect();
-        Ok(Response::new(ListSubscriptionsResponse { subscriptions, total: total as u64 }))
+        self.subscriptions(&asked, request.into_inner()).map(Response::new).map_err(status)
     }
 
     async fn trace_topic(&self, request: tonic::Request<TraceTopicRequest>) -> Answered<TraceTopicResponse> {
@@ -82,30 +74,5 @@ impl Native {
         let message = "the log is not this server's: the program that embeds it decides what is logged";
         let missing = || Error::new(Code::FailedPrecondition, message).reason("LOGGING_NOT_OWNED");
         self.logging.as_deref().ok_or_else(missing)
-    }
-
-    fn server(&self) -> Server {
-        let (state, budget) = (self.broker.metrics().state(), self.broker.budget());
-        Server {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            start_time_unix_nano: state.started_unix_nanos(),
-            time_unix_nano: unix_nanos(),
-            draining: state.is_draining(),
-            memory_budget_bytes: budget.limit() as u64,
-            memory_used_bytes: budget.used() as u64,
-            memory_pinned_bytes: budget.pinned() as u64,
-            resident_bytes: process::resident_bytes("self").unwrap_or(0),
-            cpu_time: process::cpu("self").map(convert::duration),
-            connections: state.connections.get(),
-            streams: state.streams(),
-            subscriptions: self.broker.subscriptions() as u64,
-            topics: self.broker.topics() as u64,
-            namespaces: self.broker.namespaces() as u64,
-            traffic: Some(convert::traffic(state.total())),
-            discontinuities: state.discontinuities().map(|(_, notices, _)| notices).sum(),
-            stalls: state.stalls.get(),
-            refusals: state.refusals().map(|(_, count)| count).sum(),
-            spans_dropped: self.broker.recorder().counts().dropped(),
-        }
     }
 }

@@ -12,11 +12,11 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 
-use super::ALPN;
 use super::named::Named;
 use super::names::{self, Description};
 use crate::config;
 use crate::error::{Code, Error, Result};
+use crate::server::protocol::{ALPN_HTTP1, ALPN_HTTP2};
 
 /// Where they are.
 #[derive(Clone, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl Files {
                 );
                 Error::new(Code::FailedPrecondition, message).reason("TLS_FILES")
             })?;
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = vec![ALPN_HTTP2.to_vec(), ALPN_HTTP1.to_vec()];
         if self.client_ca.is_some() {
             // A session that is resumed brings the certificate of its beginning along, unchecked: it may
             // have expired since.
