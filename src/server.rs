@@ -333,6 +333,7 @@ fn api_options(config: &Config, access: Arc<Access>, logging: Option<Logging>) -
             endpoint: config.momento.endpoint.clone(),
         },
         console: config.http.console,
+        cors_origins: config.http.cors_origins.clone(),
     }
 }
 

@@ -22,6 +22,7 @@ mod garbage;
 mod generated;
 mod handshakes;
 mod health;
+mod http;
 mod issuers;
 mod listener;
 mod loads;

@@ -78,7 +78,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
 ];
 
 /// Crates that only some modules may name.
-const CRATES: [(&str, &[&str]); 19] = [
+const CRATES: [(&str, &[&str]); 20] = [
     ("tonic", &["api", "client", "proto", "server"]),
     ("tonic_types", &["api", "client", "proto", "server"]),
     ("tonic_prost", &["api", "client", "proto", "server"]),
@@ -87,8 +87,9 @@ const CRATES: [(&str, &[&str]); 19] = [
     ("http", &["api", "auth", "client", "config", "server", "telemetry"]),
     ("http_body", &["api", "client", "server"]),
     ("hyper", &["api", "cli", "server"]),
-    ("hyper_util", &["cli", "client", "server"]),
+    ("hyper_util", &["api", "cli", "client", "server"]),
     ("jsonwebtoken", &["auth"]),
+    ("tokio_tungstenite", &["api"]),
     ("ring", &["auth"]),
     ("clap", &["cli", "main"]),
     ("crossterm", &["cli", "telemetry"]),

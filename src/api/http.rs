@@ -5,8 +5,11 @@
 pub mod body;
 mod events;
 mod json;
+mod media;
+mod message;
 mod path;
 mod publish;
+mod socket;
 
 use std::pin::Pin;
 
@@ -73,6 +76,9 @@ pub fn answer(host: &Host, console: &Console, resource: Resource, request: Reque
     let host = host.clone();
     let answering: Answering = match (resource, request.method()) {
         (Resource::Topic, &Method::POST) => Box::pin(publish::answer(host, request)),
+        (Resource::Topic, &Method::GET) if socket::is_asked_for(request.headers()) => {
+            Box::pin(socket::answer(host, request))
+        }
         (Resource::Topic, &Method::GET) => Box::pin(events::answer(host, request)),
         (Resource::Momento, &Method::GET | &Method::POST) => Box::pin(momento::http::answer(host, request)),
         (Resource::Topic | Resource::Momento, _) => return wrong_method("GET, POST"),
