@@ -10,6 +10,7 @@ mod authenticate;
 mod body;
 mod caller;
 mod console;
+mod edge;
 mod frame;
 #[cfg(fuzzing)]
 pub mod fuzz;
@@ -79,6 +80,8 @@ pub struct Options {
     pub momento: MomentoOptions,
     /// Whether there is a page at `/`.
     pub console: bool,
+    /// Origins of pages that may use it from a browser.
+    pub cors_origins: Vec<String>,
 }
 
 /// The log of the process.
@@ -101,6 +104,7 @@ impl Default for Options {
             webhooks: None,
             momento: MomentoOptions::default(),
             console: true,
+            cors_origins: Vec::new(),
         }
     }
 }
@@ -119,6 +123,7 @@ struct Inner {
     host: Host,
     console: Arc<Console>,
     admission: Admission,
+    origins: edge::Origins,
     observer: Arc<observe::Observer>,
 }
 
@@ -202,6 +207,7 @@ impl Api {
             host,
             rights,
             admission,
+            origins: edge::Origins::new(options.cors_origins),
         })))
     }
 
@@ -212,6 +218,17 @@ impl Api {
 
     /// Answers one request. A request that cannot be served is answered too, so this never fails.
     pub fn answer(&self, mut request: Request<Incoming>) -> Reply {
+        match self.0.origins.meet(&mut request) {
+            edge::Met::Plain => self.route(request),
+            edge::Met::Edge(edge) => self.route(request).at(Some(edge)),
+            edge::Met::Answered(response) => {
+                let call = observe::Call::new(&self.0.observer, &request, None);
+                Reply::new(Answer::Ready(Some(*response)), call)
+            }
+        }
+    }
+
+    fn route(&self, mut request: Request<Incoming>) -> Reply {
         let inner = &*self.0;
         let path = request.uri().path();
         let route = inner.routes.get(path).copied().or_else(|| http::Resource::at(path).map(Route::Http));

@@ -175,6 +175,8 @@ pub struct Limits {
 pub struct Http {
     /// Whether the console is at `/`.
     pub console: bool,
+    /// Pages of which other origins may ask: `https://app.example`, or `*` for all.
+    pub cors_origins: Vec<String>,
 }
 
 /// The section `keepalive`.
@@ -244,7 +246,7 @@ impl Default for Config {
             endpoints: Vec::new(),
             keepalive: Keepalive { interval: limits::KEEPALIVE_INTERVAL, timeout: limits::KEEPALIVE_TIMEOUT },
             momento: Momento::default(),
-            http: Http { console: true },
+            http: Http { console: true, cors_origins: Vec::new() },
             metrics: Metrics::default(),
             otlp: Otlp::default(),
             traces: Traces::default(),

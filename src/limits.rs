@@ -154,12 +154,23 @@ pub const SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// A ping not answered in this time ends the connection.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Buffers of a WebSocket, bytes each way: many may be open and idle.
+pub const WEBSOCKET_BUFFER_BYTES: usize = 4 * 1024;
+/// Largest message that a client publishes on a WebSocket, bytes: it is held, outside of the memory budget,
+/// until it is whole. Larger ones are posted.
+pub const WEBSOCKET_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// For the goodbye of a WebSocket to be sent.
+pub const WEBSOCKET_CLOSE_MAX: Duration = Duration::from_secs(1);
+/// Longest reason of the end of a WebSocket, bytes: it is in a control frame.
+pub const CLOSE_REASON_BYTES_MAX: usize = 123;
 /// Bytes of messages that a subscription over HTTP is given at once: written as JSON they may be six times
 /// as many, and those are held until they are sent.
 pub const HTTP_BATCH_BYTES: usize = 32 * 1024;
 /// From the end of one request of HTTP/1 to the last byte of the next one's head: clients keep a connection
 /// for the next request about that long.
 pub const HTTP1_HEAD_DEADLINE: Duration = Duration::from_secs(30);
+/// From the head of a request in HTTP to the last byte of its body: a megabyte on a slow line.
+pub const HTTP_BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// Buffers of a connection of HTTP/1, bytes each way: a head of 16 KiB fits, and so does a frame of an answer.
 pub const HTTP1_BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// Headers of one request of HTTP/1: as many attributes as a message may have, and those that clients send.

@@ -351,6 +351,7 @@ fn api_options(
             endpoint: config.momento.endpoint.clone(),
         },
         console: config.http.console,
+        cors_origins: config.http.cors_origins.clone(),
     }
 }
 

@@ -86,7 +86,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
 ];
 
 /// Crates that only some modules may name.
-const CRATES: [(&str, &[&str]); 19] = [
+const CRATES: [(&str, &[&str]); 20] = [
     ("tonic", &["api", "client", "proto", "server"]),
     ("tonic_types", &["api", "client", "proto", "server"]),
     ("tonic_prost", &["api", "client", "proto", "server"]),
@@ -95,8 +95,9 @@ const CRATES: [(&str, &[&str]); 19] = [
     ("http", &["api", "auth", "client", "config", "server", "telemetry", "webhook"]),
     ("http_body", &["api", "client", "server"]),
     ("hyper", &["api", "cli", "server"]),
-    ("hyper_util", &["cli", "client", "server", "webhook"]),
+    ("hyper_util", &["api", "cli", "client", "server", "webhook"]),
     ("jsonwebtoken", &["auth"]),
+    ("tokio_tungstenite", &["api"]),
     ("ring", &["auth", "webhook"]),
     ("clap", &["cli", "main"]),
     ("crossterm", &["cli", "telemetry"]),
@@ -349,7 +350,8 @@ fn every_limit_says_its_unit_and_its_reason() {
             syn::Item::Const(constant) => Some(constant),
             _ => None,
         });
-        let bare = constants.filter(|item| !item.attrs.iter().any(|attribute| attribute.path().is_ident("doc")));
+        let bare =
+            constants.filter(|item| !item.attrs.iter().any(|attribute| attribute.path().is_ident("doc")));
         broken.extend(bare.map(|item| format!("{} has no comment", item.ident)));
     }
     none(broken);

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use http::Response;
 
 use crate::api::body::Body;
+use crate::api::edge::Edge;
 use crate::api::observe::Call;
 
 /// What generated services return.
@@ -31,12 +32,19 @@ pub struct Reply(Box<Pending>);
 struct Pending {
     answer: Answer,
     call: Call,
+    edge: Option<Box<Edge>>,
 }
 
 impl Reply {
     /// The response to a call, which is told of it.
     pub(super) fn new(answer: Answer, call: Call) -> Self {
-        Reply(Box::new(Pending { answer, call }))
+        Reply(Box::new(Pending { answer, call, edge: None }))
+    }
+
+    /// The same for a client at this edge.
+    pub(super) fn at(mut self, edge: Option<Box<Edge>>) -> Self {
+        self.0.edge = edge;
+        self
     }
 }
 
@@ -44,7 +52,7 @@ impl Future for Reply {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Pending { answer, call } = &mut *self.0;
+        let Pending { answer, call, edge } = &mut *self.0;
         let _entered = call.enter();
         let response = match answer {
             Answer::Ready(response) => match response.take() {
@@ -55,6 +63,9 @@ impl Future for Reply {
             Answer::Own(answer) => ready!(answer.as_mut().poll(cx)),
         };
         call.answered(&response);
-        Poll::Ready(Ok(response))
+        Poll::Ready(Ok(match edge.take() {
+            Some(edge) => edge.dress(response),
+            None => response,
+        }))
     }
 }

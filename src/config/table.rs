@@ -192,6 +192,9 @@ options! {
     http.console: Kind::Switch,
         "Whether there is a page at / that shows the topics as they live. It is shown to everybody; what it shows \
          is asked for with the credential of whoever looks.";
+    http.cors_origins: Kind::Origins,
+        "Origins of web pages that may use this server from a browser (CORS), beside those that it serves itself: \
+         over HTTP, WebSocket and gRPC-Web.";
     metrics.listen: Kind::AddressOrOff,
         "Where metrics (/metrics, for Prometheus) and health (/healthz, /readyz) are served over HTTP.";
     metrics.topics: Kind::Count(0, limits::METRIC_TOPICS_MAX),
@@ -249,7 +252,7 @@ mod tests {
             let value = (option.get)(&config);
             let text = value.to_string();
             let raw = match &value {
-                Value::Names(_) => Raw::List(Vec::new()),
+                Value::Names(_) | Value::Origins(_) => Raw::List(Vec::new()),
                 _ => Raw::Text(text.trim_matches('"').to_owned()),
             };
             assert_eq!(option.kind.parse(&raw), Ok(value.clone()), "{}", option.key);

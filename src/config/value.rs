@@ -47,6 +47,8 @@ pub enum Kind {
     Switch,
     /// Names of namespaces.
     Names,
+    /// Origins of web pages.
+    Origins,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// An IP address with a port, or `off`.
@@ -78,6 +80,8 @@ pub enum Value {
     Switch(bool),
     /// Names of namespaces.
     Names(Vec<Namespace>),
+    /// Origins of web pages.
+    Origins(Vec<String>),
     /// A word.
     Choice(&'static str),
     /// An IP address with a port, or `off`.
@@ -91,8 +95,10 @@ pub enum Value {
 impl Kind {
     /// Reads a value; the error is what is wrong with it.
     pub fn parse(self, raw: &Raw) -> Result<Value, String> {
-        if let (Kind::Names, raw) = (self, raw) {
-            return names(raw);
+        match self {
+            Kind::Names => return names(raw),
+            Kind::Origins => return origins(raw),
+            _ => {}
         }
         let Raw::Text(text) = raw else { return Err(format!("has to be {self}")) };
         let value = match self {
@@ -105,7 +111,7 @@ impl Kind {
                 parse_duration(text).filter(|d| (min..=max).contains(d)).map(Value::Duration)
             }
             Kind::Switch => text.trim().parse().ok().map(Value::Switch),
-            Kind::Names => None,
+            Kind::Names | Kind::Origins => None,
             Kind::Choice(words) => words.iter().find(|word| **word == text.trim()).map(|w| Value::Choice(w)),
             Kind::AddressOrOff => match text.trim() {
                 "off" => Some(Value::AddressOrOff(None)),
@@ -135,11 +141,26 @@ fn url(text: &str) -> Option<String> {
     (is_http && is_plain && url.query().is_none() && !text.contains('#')).then(|| text.to_owned())
 }
 
-fn names(raw: &Raw) -> Result<Value, String> {
-    let items: Vec<&str> = match raw {
+fn items(raw: &Raw) -> Vec<&str> {
+    match raw {
         Raw::Text(text) => text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect(),
         Raw::List(items) => items.iter().map(String::as_str).collect(),
-    };
+    }
+}
+
+/// Origins as browsers send them: a scheme, a host, and a port where it is not the usual one.
+fn origins(raw: &Raw) -> Result<Value, String> {
+    let origins = items(raw).into_iter().map(|item| {
+        let is_origin =
+            item == "*" || (!item.is_empty() && url(item).is_some_and(|_| item.matches('/').count() == 2));
+        let wrong = || format!("{item:?} cannot be used: it has to be {}", Kind::Origins);
+        is_origin.then(|| item.to_ascii_lowercase()).ok_or_else(wrong)
+    });
+    origins.collect::<Result<_, _>>().map(Value::Origins)
+}
+
+fn names(raw: &Raw) -> Result<Value, String> {
+    let items = items(raw);
     let mut names = Vec::with_capacity(items.len());
     for item in items {
         match Namespace::parse(item) {
@@ -167,6 +188,9 @@ impl fmt::Display for Kind {
             }
             Kind::Switch => f.write_str("true or false"),
             Kind::Names => f.write_str("a list of names, such as [\"orders\", \"billing\"]"),
+            Kind::Origins => {
+                f.write_str("a list of origins, such as [\"https://app.example\"], or [\"*\"] for all")
+            }
             Kind::Choice(words) => write!(f, "one of {}", words.join(", ")),
             Kind::AddressOrOff => f.write_str("an IP address and a port, such as 127.0.0.1:7601, or off"),
             Kind::Path => f.write_str("a path, or empty"),
@@ -198,6 +222,7 @@ impl fmt::Display for Value {
                 let names = names.iter().map(|name| toml::Value::from(name.as_str())).collect();
                 write!(f, "{}", toml::Value::Array(names))
             }
+            Value::Origins(origins) => write!(f, "{}", toml::Value::from(origins.clone())),
         }
     }
 }
@@ -250,6 +275,7 @@ field!(u64, Count, |own| *own, |own, value| *own = value);
 field!(Duration, Duration, |own| *own, |own, value| *own = value);
 field!(bool, Switch, |own| *own, |own, value| *own = value);
 field!(Vec<Namespace>, Names, |own| own.clone(), |own, value| *own = value);
+field!(Vec<String>, Origins, |own| own.clone(), |own, value| *own = value);
 field!(&'static str, Choice, |own| *own, |own, value| *own = value);
 field!(Option<SocketAddr>, AddressOrOff, |own| *own, |own, value| *own = value);
 field!(String, Text, |own| own.clone(), |own, value| *own = value);

@@ -35,12 +35,14 @@ pub async fn serve(
     greeting: &Greeting,
     deadline: Instant,
 ) {
+    let own = streams.clone();
     let (peer, takeover) = (streams.peer().clone(), Takeover::default());
     let service = Connected { api, streams, gate: gate.clone(), takeover: takeover.clone() };
     let connection = builder(greeting).serve_connection(TokioIo::new(Begun::new(start, stream)), service);
     if drive(pin!(connection.with_upgrades()), &peer, &gate, deadline).await
         && let Some(work) = takeover.take()
     {
+        let _counted = own.count();
         until_closed(work, &peer).await;
     }
 }

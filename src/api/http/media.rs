@@ -1,0 +1,62 @@
+//! What content types say of a body that is published.
+
+/// How the body of a publish is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// The body is the payload.
+    Payload,
+    /// One message in JSON.
+    Message,
+    /// A list of messages in JSON.
+    Messages,
+    /// One CloudEvent in JSON.
+    Event,
+    /// A list of CloudEvents in JSON.
+    Events,
+    /// CloudEvents in a form that is not understood.
+    Unknown,
+}
+
+impl Form {
+    /// What this content type says.
+    pub fn of(content_type: &str) -> Form {
+        match media(content_type).to_ascii_lowercase().as_str() {
+            "application/vnd.bugle.message+json" => Form::Message,
+            "application/vnd.bugle.batch+json" => Form::Messages,
+            "application/cloudevents+json" => Form::Event,
+            "application/cloudevents-batch+json" => Form::Events,
+            other if other.starts_with("application/cloudevents") => Form::Unknown,
+            _ => Form::Payload,
+        }
+    }
+}
+
+/// Whether a payload of this type is JSON.
+pub fn is_json(content_type: &str) -> bool {
+    let media = media(content_type).to_ascii_lowercase();
+    media == "application/json" || media == "text/json" || media.ends_with("+json")
+}
+
+fn media(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_are_told_apart_whatever_stands_behind_them() {
+        for (content_type, form) in [
+            ("", Form::Payload),
+            ("application/json", Form::Payload),
+            ("application/vnd.bugle.batch+json", Form::Messages),
+            ("Application/CloudEvents+JSON; charset=utf-8", Form::Event),
+            ("application/cloudevents-batch+json", Form::Events),
+            ("application/cloudevents+avro", Form::Unknown),
+        ] {
+            assert_eq!(Form::of(content_type), form, "{content_type}");
+        }
+        assert!(is_json("application/problem+json; x=y") && !is_json("text/plain"));
+    }
+}
