@@ -1,7 +1,11 @@
 //! Every cap of the bus, with its unit and its reason. Nothing that a client can make grow is
 //! without one. What an operator may change is an option in `config`, and its default is here.
 
+mod webhook;
+
 use std::time::Duration;
+
+pub use webhook::*;
 
 // ---- names and fields of a request -------------------------------------------------------------
 

@@ -23,9 +23,6 @@ pub mod momento {
             include!("proto/momento/cache_client.pubsub.rs");
         }
     }
-    pub mod common {
-        include!("proto/momento/common.rs");
-    }
     pub mod control_client {
         include!("proto/momento/control_client.rs");
     }

@@ -12,7 +12,6 @@ const NATIVE: Generated =
 const MOMENTO: Generated = Generated {
     protos: &[
         "momento/auth.proto",
-        "momento/common.proto",
         "momento/control.proto",
         "momento/permissions.proto",
         "momento/ping.proto",
@@ -24,7 +23,6 @@ const MOMENTO: Generated = Generated {
         "auth.rs",
         "cache_client.pubsub.rs",
         "cache_client.rs",
-        "common.rs",
         "control_client.rs",
         "permission_messages.rs",
         "token.rs",

@@ -8,14 +8,19 @@ use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::support::{Running, config};
 
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 12] = [
+    "auth.Auth",
     "bugle.v1.Access",
     "bugle.v1.Admin",
     "bugle.v1.Bus",
     "bugle.v1.Monitor",
+    "cache_client.Ping",
+    "cache_client.pubsub.Pubsub",
+    "control_client.ScsControl",
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
+    "token.Token",
 ];
 
 /// A test for one version of the protocol; the two differ in their package only.

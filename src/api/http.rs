@@ -2,7 +2,7 @@
 //!
 //! Whoever answers makes [`Answer`]s of its own; refusals are [`status::http`].
 
-mod body;
+pub mod body;
 mod events;
 mod json;
 mod media;
@@ -21,7 +21,7 @@ pub use path::{Query, token, topic_name};
 use super::console::Console;
 use super::host::Host;
 use super::reply::Answer;
-use super::{Body, status};
+use super::{Body, momento, status};
 use crate::error::{Code, Error, Result};
 
 type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>>> + Send>>;
@@ -31,6 +31,8 @@ type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>>> + Send>>;
 pub enum Resource {
     /// A topic: publish, and subscribe.
     Topic,
+    /// The same as clients of Momento's HTTP have it.
+    Momento,
     /// A file of the console's page.
     Page,
     /// What the console shows, as JSON.
@@ -43,6 +45,7 @@ impl Resource {
         match path {
             "/" => Some(Resource::Page),
             _ if path.starts_with("/v1/") => Some(Resource::Topic),
+            _ if path.starts_with("/topics/") => Some(Resource::Momento),
             _ if path.starts_with("/console/") => Some(Resource::Page),
             _ if path.starts_with("/admin/v1/") => Some(Resource::Shown),
             _ => None,
@@ -52,7 +55,7 @@ impl Resource {
     /// Whether it answers only to those who say who they are.
     pub fn wants_to_know(self) -> bool {
         match self {
-            Resource::Topic | Resource::Shown => true,
+            Resource::Topic | Resource::Momento | Resource::Shown => true,
             Resource::Page => false,
         }
     }
@@ -61,6 +64,7 @@ impl Resource {
     pub fn pattern(self) -> &'static str {
         match self {
             Resource::Topic => "/v1/{namespace}/{topic}",
+            Resource::Momento => "/topics/{cache}/{topic}",
             Resource::Page => "/console/{file}",
             Resource::Shown => "/admin/v1/{resource}",
         }
@@ -76,7 +80,8 @@ pub fn answer(host: &Host, console: &Console, resource: Resource, request: Reque
             Box::pin(socket::answer(host, request))
         }
         (Resource::Topic, &Method::GET) => Box::pin(events::answer(host, request)),
-        (Resource::Topic, _) => return wrong_method("GET, POST"),
+        (Resource::Momento, &Method::GET | &Method::POST) => Box::pin(momento::http::answer(host, request)),
+        (Resource::Topic | Resource::Momento, _) => return wrong_method("GET, POST"),
         (Resource::Page, &Method::GET | &Method::HEAD) => return ready(console.page(&request)),
         (Resource::Shown, &Method::GET | &Method::HEAD) => return ready(console.shown(&request)),
         (Resource::Page | Resource::Shown, _) => return wrong_method("GET, HEAD"),

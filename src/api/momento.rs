@@ -8,6 +8,7 @@
 mod control;
 mod convert;
 mod deliveries;
+pub mod http;
 mod item;
 mod permissions;
 mod pubsub;
@@ -19,7 +20,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use ::http::Request;
 use hyper::body::Incoming;
 
 use super::caller::Caller;

@@ -35,8 +35,8 @@ test('an_empty_server_says_how_to_begin_and_leads_to_the_first_message', async (
   await shot(page, 'console-empty');
   await page.getByLabel('Name of a topic').fill('first');
   await page.getByRole('button', { name: 'Open' }).click();
-  await page.getByLabel('Payload').fill('hello, camp');
-  await page.getByRole('button', { name: 'Publish' }).click();
+  await page.getByLabel('Payload', { exact: true }).fill('hello, camp');
+  await page.getByRole('button', { name: 'Publish', exact: true }).click();
   await page.locator('.outcome[data-state=good]').waitFor();
   await page.locator('.tail li', { hasText: 'hello, camp' }).waitFor();
   await page.locator('.back').click();
@@ -105,7 +105,7 @@ test('the_messages_of_a_topic_are_shown_filtered_and_held', async ({ server, ope
 
 test('rows_are_bounded_however_much_is_published', async ({ server, open }) => {
   const page = await open(here('default', 'flood'));
-  await page.locator('.messages .pill').waitFor();
+  await state(page, 'listening');
   await server.bugle(['publish', 'flood', '--lines', '--quiet'], { input: Array.from({ length: 3_000 }, (_, at) => `line ${at}`).join('\n') });
   await page.locator('.tail li', { hasText: 'line 2999' }).waitFor();
   ok((await page.locator('.tail li').count()) <= 500);
@@ -116,14 +116,14 @@ test('a_message_of_the_page_is_heard_by_a_subscriber', async ({ server, open, pr
   const heard = server.follow(['subscribe', 'orders', '--from', 'earliest', '--output', 'json']);
   const page = await open(here('default', 'orders'));
   const publish = async () => {
-    await page.getByRole('button', { name: 'Publish' }).click();
+    await page.getByRole('button', { name: 'Publish', exact: true }).click();
   };
-  await page.getByText('JSON', { exact: true }).click();
-  await page.getByLabel('Payload').fill('{"not":');
+  await page.getByRole('radio', { name: 'JSON' }).check();
+  await page.getByLabel('Payload', { exact: true }).fill('{"not":');
   await publish();
   await page.locator('.outcome', { hasText: 'This is not JSON' }).waitFor();
-  await page.getByLabel('Payload').fill('{"order":1042}');
-  await page.getByLabel('Key').fill('customer-7');
+  await page.getByLabel('Payload', { exact: true }).fill('{"order":1042}');
+  await page.getByLabel('Key', { exact: true }).fill('customer-7');
   await page.getByRole('button', { name: 'Add an attribute' }).click();
   await page.getByLabel('Name of the attribute').fill('region');
   await page.getByLabel('Value of the attribute').fill('eu');
@@ -134,17 +134,17 @@ test('a_message_of_the_page_is_heard_by_a_subscriber', async ({ server, open, pr
   match(line, /customer-7/);
   match(line, /application\/json/);
   match(line, /"region":"eu"/);
-  await page.getByText('Base64', { exact: true }).click();
-  await page.getByLabel('Payload').fill('%%%');
+  await page.getByRole('radio', { name: 'Base64' }).check();
+  await page.getByLabel('Payload', { exact: true }).fill('%%%');
   await publish();
   await page.locator('.outcome', { hasText: 'This is not base64' }).waitFor();
-  await page.getByLabel('Payload').fill('AAECAw==');
+  await page.getByLabel('Payload', { exact: true }).fill('AAECAw==');
   await publish();
   await page.locator('.tail li', { hasText: 'AAECAw==' }).waitFor();
   problems.allowed.push(/status of 400/);
-  await page.getByText('Text', { exact: true }).click();
-  await page.getByLabel('Payload').fill('x');
-  await page.getByLabel('Key').fill('k'.repeat(5_000));
+  await page.getByRole('radio', { name: 'Text' }).check();
+  await page.getByLabel('Payload', { exact: true }).fill('x');
+  await page.getByLabel('Key', { exact: true }).fill('k'.repeat(5_000));
   await publish();
   await page.locator('.outcome', { hasText: 'Refused: ' }).waitFor();
   match(await text(page, '.outcome'), /key/);
@@ -205,8 +205,8 @@ test('whoever_may_look_is_asked_for_a_token_and_refusals_are_explained', async (
   await row(page, 'orders').getByRole('link').click();
   await page.locator('.tail li', { hasText: 'for readers' }).waitFor();
   await page.getByText('Your token may not see who reads this topic').waitFor();
-  await page.getByLabel('Payload').fill('not mine');
-  await page.getByRole('button', { name: 'Publish' }).click();
+  await page.getByLabel('Payload', { exact: true }).fill('not mine');
+  await page.getByRole('button', { name: 'Publish', exact: true }).click();
   await page.locator('.outcome', { hasText: 'Your token may not publish here' }).waitFor();
   await page.getByRole('button', { name: /^Token/ }).click();
   await page.getByRole('button', { name: 'Forget it' }).click();
@@ -233,8 +233,7 @@ test('it_is_dark_where_the_system_is_and_the_choice_stays', async ({ server, ope
 
 test('it_fits_a_phone', async ({ server, open, shot }) => {
   const topic = `orders/${'a-long-name-without-any-space-'.repeat(6)}`;
-  publisher(server, topic);
-  await server.bugle(['publish', topic, 'w'.repeat(2_000), '-k', 'k'.repeat(200), '-a', `name=${'v'.repeat(300)}`]);
+  publisher(server, topic, 400);
   const page = await open('/', { width: 375, height: 812, hasTouch: true, isMobile: true });
   await row(page, 'orders').waitFor();
   await page.waitForTimeout(3_000);
@@ -242,6 +241,7 @@ test('it_fits_a_phone', async ({ server, open, shot }) => {
   await shot(page, 'console-phone');
   await row(page, 'orders').getByRole('link').tap();
   await page.locator('.tail li').first().waitFor();
+  await server.bugle(['publish', topic, 'w'.repeat(2_000), '-k', 'k'.repeat(200), '-a', `name=${'v'.repeat(300)}`]);
   await page.locator('.tail summary', { hasText: 'wwww' }).first().tap();
   await fits(page);
   await page.screenshot({ path: join(process.env.SCREENSHOTS, 'console-phone-topic.png'), fullPage: true });
@@ -276,6 +276,49 @@ test('whatever_messages_carry_is_shown_as_text', async ({ server, open, shot }) 
   await shot(page, 'console-hostile');
 });
 
+test('namespaces_are_chosen_from_those_there_are', async ({ server, open }) => {
+  await server.bugle(['namespaces', 'create', 'eu/west']);
+  await server.bugle(['publish', '--namespace', 'eu/west', 'orders/1', 'over there']);
+  await server.bugle(['publish', 'here', 'x']);
+  const page = await open('/');
+  await row(page, 'here').waitFor();
+  await page.getByLabel('Namespace').selectOption('eu/west');
+  await row(page, 'orders/1').getByRole('link').click();
+  await page.locator('.tail li', { hasText: 'over there' }).waitFor();
+  await page.locator('.back', { hasText: 'eu/west' }).click();
+  await row(page, 'orders/1').waitFor();
+});
+
+test('json_stays_as_it_was_written', async ({ server, open }) => {
+  const page = await open(here('default', 'exact'));
+  await state(page, 'listening');
+  const written = '{"big":12345678901234567890,"price":1.50}';
+  await page.getByRole('radio', { name: 'JSON' }).check();
+  await page.getByLabel('Payload', { exact: true }).fill(written);
+  await page.getByRole('button', { name: 'Publish', exact: true }).click();
+  await page.locator('.tail li', { hasText: written }).waitFor();
+  const stored = await server.bugle(['subscribe', 'exact', '--from', 'earliest', '--count', '1', '--output', 'raw']);
+  equal(stored.trim(), written);
+});
+
+test('a_page_that_nobody_looks_at_lets_go_and_catches_up', async ({ server, open }) => {
+  const page = await open(here('default', 'orders'));
+  await state(page, 'listening');
+  const look = (is_hidden) => page.evaluate((value) => {
+    Object.defineProperty(document, 'hidden', { value, configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, is_hidden);
+  const readers = async () => (await (await fetch(`${server.url}/admin/v1/subscriptions/default/orders`)).json()).total;
+  equal(await readers(), 1);
+  await page.clock.install();
+  await look(true);
+  await page.clock.fastForward(31_000);
+  await until('nobody reads', async () => (await readers()) === 0);
+  await server.bugle(['publish', 'orders', 'meanwhile']);
+  await look(false);
+  await page.locator('.tail li', { hasText: 'meanwhile' }).waitFor();
+});
+
 test('it_can_be_used_with_the_keys_alone', async ({ server, open }) => {
   await server.bugle(['publish', 'orders', 'one']);
   const page = await open('/');
@@ -296,8 +339,8 @@ test('it_can_be_used_with_the_keys_alone', async ({ server, open }) => {
   }
   ok(names.includes('orders'), names.join(', '));
   await page.keyboard.press('Enter');
-  await page.getByLabel('Payload').fill('typed');
-  await page.getByLabel('Payload').press('Control+Enter');
+  await page.getByLabel('Payload', { exact: true }).fill('typed');
+  await page.getByLabel('Payload', { exact: true }).press('Control+Enter');
   await page.locator('.tail li', { hasText: 'typed' }).waitFor();
 });
 

@@ -57,7 +57,7 @@ pub fn subscribe(request: SubscriptionRequest, options: &Options) -> Result<(Top
 }
 
 /// Where a subscription begins that wants this sequence of this page first.
-fn start(sequence: u64, page: u64, replays_latest: bool) -> Start {
+pub fn start(sequence: u64, page: u64, replays_latest: bool) -> Start {
     match (sequence, page) {
         (0, 0) if replays_latest => Start::Last(1),
         (0, 0) => Start::Latest,

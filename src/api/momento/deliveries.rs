@@ -198,7 +198,7 @@ fn put_notice(out: &mut Vec<u8>, notice: &Delivery) {
 }
 
 /// Clients resume at the new sequence, or one behind it: it is the last that will not come.
-fn discontinuity(gap: &Discontinuity) -> WireDiscontinuity {
+pub fn discontinuity(gap: &Discontinuity) -> WireDiscontinuity {
     let Discontinuity { reason: _, last_delivered, next } = gap;
     WireDiscontinuity {
         last_topic_sequence: last_delivered.map_or(0, |last| last.sequence),

@@ -3,8 +3,7 @@
 use super::unary::Call;
 use super::{Momento, convert};
 use crate::error::Result;
-use crate::proto::momento::cache_client::pubsub::PublishRequest;
-use crate::proto::momento::common::Empty;
+use crate::proto::momento::cache_client::pubsub::{Empty, PublishRequest};
 use crate::topic::Message;
 
 /// Publishes one value.

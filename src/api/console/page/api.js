@@ -1,6 +1,8 @@
 // What the server is asked. A credential is sent as a header, never in a URL, and is kept for this tab.
 
 const KEPT = 'bugle.token';
+/** One message, as the server reads it in JSON. */
+const MESSAGE = 'application/vnd.bugle.message+json';
 /** Longest wait for an answer, milliseconds. */
 const PATIENCE = 10_000;
 
@@ -88,11 +90,11 @@ export const topic = (namespace, name, signal) => call(`/admin/v1/topics/${topic
 export const subscriptions = (namespace, name, size, signal) =>
   call(`/admin/v1/subscriptions/${topicPath(namespace, name)}?page_size=${size}`, { signal });
 
-/** Publishes one message, given as JSON: where it stands now. */
-export const publish = (namespace, name, message) => call(`/v1/${topicPath(namespace, name)}`, {
+/** Publishes one message, given as JSON text: where it stands now. */
+export const publish = (namespace, name, body) => call(`/v1/${topicPath(namespace, name)}`, {
   method: 'POST',
-  headers: { 'content-type': 'application/json' },
-  body: JSON.stringify({ messages: [message] }),
+  headers: { 'content-type': MESSAGE },
+  body,
 });
 
 /**

@@ -67,7 +67,7 @@ async function ask() {
         if (asking !== mine) return;
         if (!(error instanceof api.Refused)) throw error;
         shell.refused(error);
-        const words = { 0: 'no answer, trying again', 401: 'token needed', 403: 'not allowed' };
+        const words = { 0: 'no answer, trying again', 401: 'token needed', 403: 'not allowed', 404: 'not there yet' };
         connection(error.status === 0 ? 'bad' : 'warn', words[error.status] ?? 'refused');
         page.refused(error);
         wait = Math.min(wait * 1.6, EVERY_AT_MOST);
@@ -151,6 +151,7 @@ document.querySelector('.skip').addEventListener('click', (event) => {
   main.focus();
 });
 window.addEventListener('hashchange', turn);
+put(document.getElementById('about'), location.host);
 themed();
 owned();
 turn();

@@ -5,7 +5,7 @@ import { KEPT } from './history.js';
 
 /** The smallest of 1, 2, 5 × 10ⁿ that is not below this. */
 function ceiling(value) {
-  if (!(value > 0)) return 1;
+  if (!(value > 0)) return 10;
   const power = 10 ** Math.floor(Math.log10(value));
   return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value * 0.999);
 }

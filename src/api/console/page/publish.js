@@ -65,20 +65,19 @@ export class Publish {
     put(this.outcome, words);
   }
 
-  /** The message of the form. Throws words for whoever fills it in. */
+  /** The message of the form, as JSON. Throws words for whoever fills it in. */
   #message() {
     const [kind, written] = [this.#kind, this.payload.value];
-    const message = {};
+    const message = { contentType: this.type.value.trim() };
     if (kind === 'text') message.text = written;
     if (kind === 'json') {
-      try { message.data = JSON.parse(written); } catch (error) { throw new Error(`This is not JSON: ${error.message}`); }
+      try { JSON.parse(written); } catch (error) { throw new Error(`This is not JSON: ${error.message}`); }
     }
     if (kind === 'base64') {
       try { atob(written); } catch { throw new Error('This is not base64: it takes letters, digits, + and /, in fours, with = at the end.'); }
       message.base64 = written.replace(/\s/g, '');
     }
     if (this.key.value) message.key = this.key.value;
-    if (this.type.value.trim()) message.contentType = this.type.value.trim();
     const attributes = {};
     for (const row of this.attributes.children) {
       const [name, value] = [...row.querySelectorAll('input')].map((input) => input.value);
@@ -88,7 +87,9 @@ export class Publish {
       attributes[name] = value;
     }
     if (Object.keys(attributes).length) message.attributes = attributes;
-    return message;
+    const text = JSON.stringify(message);
+    // JSON as it was written: numbers may be longer than those of JavaScript.
+    return kind === 'json' ? `${text.slice(0, -1)},"data":${written}}` : text;
   }
 
   async #submit(event) {
@@ -102,8 +103,8 @@ export class Publish {
     }
     this.button.disabled = true;
     try {
-      const { epoch, firstSequence } = await api.publish(this.namespace, this.topic, message);
-      this.#says('good', `Published at ${epoch}:${firstSequence}, ${format.clock(new Date())}`);
+      const { position } = await api.publish(this.namespace, this.topic, message);
+      this.#says('good', `Published at ${position}, ${format.clock(new Date())}`);
     } catch (error) {
       if (!(error instanceof api.Refused)) throw error;
       this.shell.refused(error);

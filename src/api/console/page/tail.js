@@ -8,8 +8,13 @@ import * as format from './format.js';
 const [ROWS, KEPT] = [500, 32_000_000];
 /** Characters of a payload that a closed row shows, and an open one. */
 const [BRIEF, WHOLE] = [200, 200_000];
+/** Rows are drawn at most so often, for a fast topic would leave no time for anything else: milliseconds. */
+const EVERY = 250;
 /** First wait before a stream is opened again, and the longest, milliseconds. */
 const [WAIT, WAIT_MOST] = [500, 10_000];
+
+/** A page that nobody looks at for so long lets its connection go, for a browser has few: milliseconds. */
+const AWAY = 30_000;
 
 const STARTS = [['latest', 'from now on'], ['last=10', 'last 10'], ['last=100', 'last 100'], ['earliest', 'from the beginning']];
 const REASONS = {
@@ -19,18 +24,28 @@ const REASONS = {
   store: 'the store lost messages',
 };
 
+/** Keeps numbers as they are written where JavaScript's own are shorter. */
+const exact = JSON.rawJSON && ((name, value, { source }) =>
+  (typeof value === 'number' && String(value) !== source ? JSON.rawJSON(source) : value));
+
 export class Tail {
+  /** The topic was subscribed to, or could not be. */
+  begun;
+  #has_begun;
   #rows = [];
   #waiting = [];
   #after = null;
   #abort = null;
   #is_paused = false;
   #drawing = null;
+  #drawn = 0;
+  #leaving = null;
   #dropped = 0;
   #kept = 0;
 
   constructor(namespace, topic, shell) {
     [this.namespace, this.topic, this.shell] = [namespace, topic, shell];
+    this.begun = new Promise((resolve) => { this.#has_begun = resolve; });
     this.start = h('select', { id: 'start', onchange: () => this.#begin() }, STARTS.map(([value, words]) => h('option', { value }, words)));
     this.start.value = 'last=10';
     this.filter = h('input', { id: 'filter', type: 'search', placeholder: 'Filter', spellcheck: 'false', autocapitalize: 'none', oninput: () => this.#filtered() });
@@ -45,12 +60,27 @@ export class Tail {
         h('label', { for: 'start', class: 'unseen' }, 'Begin'), this.start, this.pause, clear,
         h('label', { for: 'filter', class: 'unseen' }, 'Filter by text in payload, key or attributes'), this.filter),
       this.list, this.empty);
+    document.addEventListener('visibilitychange', this.#looked);
     this.#begin();
   }
 
   close() {
+    document.removeEventListener('visibilitychange', this.#looked);
+    clearTimeout(this.#leaving);
     this.#abort?.abort();
-    cancelAnimationFrame(this.#drawing);
+    clearTimeout(this.#drawing);
+  }
+
+  /** Whoever comes back is given what was published meanwhile. */
+  #looked = () => {
+    clearTimeout(this.#leaving);
+    if (document.hidden) this.#leaving = setTimeout(() => this.#leave(), AWAY);
+    else if (this.#abort.signal.aborted) this.#run();
+  };
+
+  #leave() {
+    this.#abort.abort();
+    this.#says('warn', 'resting');
   }
 
   #says(state, words) {
@@ -77,11 +107,13 @@ export class Tail {
         if (query.start.startsWith('last=')) query.last = query.start.slice(5), delete query.start;
         const opened = () => {
           wait = WAIT;
+          this.#has_begun();
           this.#says('good', 'listening');
         };
         await api.follow(this.namespace, this.topic, { query, after: this.#after, signal, opened, take: (event) => this.#take(event) });
         this.#says('warn', 'ended, opening again');
       } catch (error) {
+        this.#has_begun();
         if (signal.aborted) return;
         this.#failed(error);
       }
@@ -105,7 +137,7 @@ export class Tail {
   #take({ event, id, data }) {
     if (id) this.#after = id;
     let value;
-    try { value = JSON.parse(data); } catch { value = { text: data }; }
+    try { value = JSON.parse(data, exact); } catch { value = { text: data }; }
     if (event === 'message') this.#push({ message: value, at: id, size: data.length });
     else if (event === 'discontinuity') this.#push({ gap: value, size: data.length });
     else if (event === 'draining') this.#says('warn', 'server is going away');
@@ -120,11 +152,11 @@ export class Tail {
       this.#dropped += 1;
     }
     if (this.#is_paused) this.#count();
-    else this.#drawing ??= requestAnimationFrame(() => this.#draw());
+    else this.#drawing ??= setTimeout(() => this.#draw(), Math.max(0, this.#drawn + EVERY - performance.now()));
   }
 
   #draw() {
-    this.#drawing = null;
+    [this.#drawing, this.#drawn] = [null, performance.now()];
     const wanted = this.filter.value.toLowerCase();
     const fresh = this.#waiting.map((entry) => row(entry));
     this.#waiting = [];
@@ -142,11 +174,11 @@ export class Tail {
 
   #count() {
     const shown = this.#rows.filter(({ element }) => !element.hidden).length;
-    const parts = [];
-    if (this.#is_paused) parts.push(`paused, ${this.#waiting.length}${this.#waiting.length === ROWS ? '+' : ''} waiting`);
-    if (this.filter.value) parts.push(`${shown} of ${this.#rows.length} match`);
-    else if (this.#rows.length) parts.push(`${this.#rows.length}${this.#dropped ? ` newest, ${format.count(this.#dropped)} older ones let go` : ''}`);
-    put(this.counted, parts.join(', '));
+    let words = '';
+    if (this.#is_paused) words = `paused, ${this.#waiting.length}${this.#waiting.length === ROWS ? '+' : ''} waiting`;
+    else if (this.filter.value) words = `${shown} of ${this.#rows.length} match`;
+    else if (this.#rows.length) words = `${this.#rows.length}${this.#dropped ? ` newest, ${format.count(this.#dropped)} older ones let go` : ''}`;
+    put(this.counted, words);
     show(this.list, this.#rows.length > 0);
     show(this.empty, this.#rows.length === 0);
   }
@@ -196,7 +228,7 @@ function payload(message) {
   const text = message.text ?? '';
   // JSON is often sent without saying so.
   const pretty = () => {
-    try { return /^\s*[[{]/.test(text) ? JSON.stringify(JSON.parse(text), null, 2) : text; } catch { return text; }
+    try { return /^\s*[[{]/.test(text) ? JSON.stringify(JSON.parse(text, exact), null, 2) : text; } catch { return text; }
   };
   return { brief: text, whole: pretty, kind: '' };
 }

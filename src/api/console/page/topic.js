@@ -45,18 +45,21 @@ export class Topic {
 
   async refresh() {
     const { signal } = this.#abort;
+    // Subscribing makes a topic where there is none yet; until then there is nothing to ask about.
+    await this.tail.begun;
     try {
       const [info] = await Promise.all([api.topic(this.namespace, this.topic, signal), this.subscriptions.refresh()]);
       this.#is(info);
     } catch (error) {
       if (error.name === 'AbortError') return false;
-      if (error.status !== 404) throw error;
-      this.#isMissing(error);
+      if (error.status === 404) this.#isMissing(error);
+      throw error;
     }
     return false;
   }
 
   refused(error) {
+    if (error.status === 404) return;
     put(this.notice, error.status === 403 ? `Your token may not look at this topic: ${error.message}.` : error.message);
     show(this.notice, error.status !== 0);
   }
@@ -68,8 +71,8 @@ export class Topic {
     this.lag.draw(this.#history.points);
     const { in: into, out, kept, messages, position, lag } = this.tiles;
     const speed = (value) => (value === null ? null : `${format.bytes(value)}/s`);
-    into.says(`${format.rate(now.in)}/s`, speed(now.inBytes));
-    out.says(`${format.rate(now.out)}/s`, speed(now.outBytes));
+    into.says(aSecond(now.in), speed(now.inBytes));
+    out.says(aSecond(now.out), speed(now.outBytes));
     const { maxBytes, maxMessages, maxAgeSeconds } = info.retention;
     kept.says(format.bytes(info.retainedBytes), `of ${format.bytes(maxBytes)}`);
     messages.says(format.count(info.nextSequence - info.firstSequence), `of ${format.count(maxMessages)}`);
@@ -84,3 +87,5 @@ export class Topic {
     show(this.notice, true);
   }
 }
+
+const aSecond = (value) => (value === null ? '–' : `${format.rate(value)}/s`);
