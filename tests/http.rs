@@ -147,6 +147,15 @@ async fn cloud_events_come_in_all_three_modes() {
         let attributes = ["ce-id", "ce-source", "ce-type"].map(|name| message.attributes[name].as_str());
         assert_eq!(attributes, ["one", "/shop", "order.created"]);
     }
+    post(&bus, "/v1/default/ce", &[], b"plain").await;
+    let path = "/v1/default/ce?start=earliest&format=cloudevents";
+    let text = Events::open(bus.server.address, path, "").await.until("event: caught-up").await;
+    let events = text.lines().filter_map(|line| line.strip_prefix("data: {\"bugleposition"));
+    let events: Vec<Value> =
+        events.map(|rest| serde_json::from_str(&format!("{{\"bugleposition{rest}")).unwrap()).collect();
+    assert_eq!(events.len(), 5, "{text}");
+    assert_eq!((&events[0]["id"], &events[0]["data"]["n"]), (&"one".into(), &1.into()));
+    assert_eq!((&events[4]["type"], &events[4]["data"]), (&"io.bugle.message".into(), &"plain".into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,7 @@ use http_body::Frame as BodyFrame;
 use hyper::body::Incoming;
 use tonic::Status;
 
-use super::json::{Message, Notice};
+use super::json::{CloudEvent, Message, Notice};
 use super::{Query, topic_name};
 use crate::api::Body;
 use crate::api::caller::Caller;
@@ -33,7 +33,7 @@ use crate::topic::record::messages;
 use crate::topic::{Position, Run, Start};
 
 /// What a subscription's query may say.
-pub const QUERY: [&str; 5] = ["start", "after", "last", "time", "heartbeat"];
+pub const QUERY: [&str; 6] = ["start", "after", "last", "time", "heartbeat", "format"];
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// How long a browser waits before it comes again.
 const RETRY: &str = "retry: 1000\n\n";
@@ -43,9 +43,15 @@ pub async fn answer(host: Host, request: Request<Incoming>) -> Result<Response<B
     let (begun, caller) = (unix_nanos(), Caller::of(&request));
     let (head, _) = request.into_parts();
     let name = topic_name(head.uri.path())?;
-    let wanted = wanted(&Query::parse(&head.uri, &QUERY)?, &head.headers)?;
+    let query = Query::parse(&head.uri, &QUERY)?;
+    let is_cloud = match query.get("format") {
+        None | Some("json") => false,
+        Some("cloudevents") => true,
+        Some(_) => return Err(Error::field("format", "has to be json or cloudevents")),
+    };
+    let wanted = wanted(&query, &head.headers)?;
     let opened = host.subscribe(&name, wanted, &caller, begun).await?;
-    let mut response = Response::new(Body::boxed(Events { opened, greeted: false, ended: false }));
+    let mut response = Response::new(Body::boxed(Events { opened, is_cloud, greeted: false, ended: false }));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -97,6 +103,8 @@ fn position(field: &str, text: &str) -> Result<Position> {
 /// A subscription as a body of events.
 struct Events {
     opened: Opened,
+    /// Messages are CloudEvents.
+    is_cloud: bool,
     greeted: bool,
     ended: bool,
 }
@@ -123,7 +131,13 @@ impl Events {
         let written = self.opened.written(&mut run);
         for view in run.slices.iter().flat_map(|slice| messages(slice)) {
             let position = Position::new(epoch, view.sequence);
-            event(&mut out, None, Some(position), &Message::of(&view, epoch));
+            match self.is_cloud {
+                true => {
+                    let topic = self.opened.subscription().topic();
+                    event(&mut out, None, Some(position), &CloudEvent::of(&view, topic, epoch));
+                }
+                false => event(&mut out, None, Some(position), &Message::of(&view, epoch)),
+            }
         }
         Frame::from(Bytes::from(out)).telling(written)
     }

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::broker::Delivery;
 use crate::topic::record::View;
-use crate::topic::{Discontinuity, Position};
+use crate::topic::{Discontinuity, Position, TopicName, cloudevent};
 
 /// A message as it is delivered.
 #[derive(Debug, Serialize)]
@@ -48,6 +48,44 @@ pub struct Message<'a> {
     /// The content.
     #[serde(flatten)]
     pub payload: Payload<'a>,
+}
+
+/// A message as a CloudEvent in JSON.
+#[derive(Debug, Serialize)]
+pub struct CloudEvent<'a> {
+    #[serde(flatten)]
+    attributes: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    datacontenttype: &'a str,
+    #[serde(flatten)]
+    data: EventData<'a>,
+}
+
+/// What the data of an event is in JSON.
+#[derive(Debug, Serialize)]
+enum EventData<'a> {
+    #[serde(rename = "data")]
+    Text(&'a str),
+    #[serde(rename = "data")]
+    Value(&'a RawValue),
+    #[serde(rename = "data_base64")]
+    Base64(String),
+}
+
+impl<'a> CloudEvent<'a> {
+    /// The event that a message of this topic is.
+    pub fn of(view: &View<'a>, topic: &TopicName, epoch: u64) -> CloudEvent<'a> {
+        // Data without a type is JSON to a reader of events, so what is text has to say so.
+        let typed = if view.content_type.is_empty() { "text/plain" } else { view.content_type };
+        let data = match Payload::of(view.payload, view.content_type) {
+            Payload::Text(text) => EventData::Text(text),
+            Payload::Data(value) => EventData::Value(value),
+            Payload::Base64(text) => EventData::Base64(text),
+        };
+        let datacontenttype = if matches!(data, EventData::Text(_)) { typed } else { view.content_type };
+        let attributes = cloudevent::attributes(view, topic, epoch).into_iter().collect();
+        CloudEvent { attributes, datacontenttype, data }
+    }
 }
 
 /// What a payload is in JSON.

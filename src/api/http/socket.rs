@@ -64,8 +64,7 @@ fn names(headers: &HeaderMap, name: http::HeaderName, word: &str) -> bool {
 pub async fn answer(host: Host, mut request: Request<Incoming>) -> Result<Response<Body>> {
     let (begun, caller) = (unix_nanos(), Caller::of(&request).without_context());
     let name = topic_name(request.uri().path())?;
-    let known: Vec<&str> = QUERY.into_iter().chain(["format"]).collect();
-    let query = Query::parse(request.uri(), &known)?;
+    let query = Query::parse(request.uri(), &QUERY)?;
     let is_binary = match query.get("format") {
         None | Some("json") => false,
         Some("binary") => true,
