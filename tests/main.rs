@@ -14,6 +14,7 @@ mod collector;
 mod config;
 mod console;
 mod drain;
+mod edge;
 mod exporting;
 mod farewell;
 mod feed;

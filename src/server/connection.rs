@@ -103,11 +103,13 @@ async fn begin(
     greeting: &Greeting,
     deadline: Instant,
 ) -> Option<(Wire, Protocol)> {
+    let is_established = AtomicBool::new(false);
     let begun = async {
         let (mut stream, certificate) = socket::establish(stream, greeting.tls.as_deref()).await?;
         if let Some(principal) = certificate {
             peer.has_proved(principal);
         }
+        is_established.store(true, Ordering::Relaxed);
         let protocol = protocol(&mut stream).await?;
         match (stream.agreed(), &protocol) {
             (Some(ALPN_HTTP2), Protocol::Http1(_)) | (Some(ALPN_HTTP1), Protocol::Http2) => {
@@ -126,7 +128,10 @@ async fn begin(
     match begun.await? {
         Ok(Ok(begun)) => return Some(begun),
         Ok(Err(error)) => tracing::debug!(%peer, %error, "the connection could not be established"),
-        Err(_) => tracing::debug!(%peer, "closed: there was no request in time"),
+        Err(_) if is_established.load(Ordering::Relaxed) => {
+            tracing::debug!(%peer, "closed: there was no request in time");
+        }
+        Err(_) => tracing::debug!(%peer, "the connection was not established in time"),
     }
     None
 }
