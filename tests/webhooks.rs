@@ -222,7 +222,7 @@ async fn what_retention_took_away_is_told() {
     hooks.create(raw(&endpoint)).unwrap();
     publish(&server, "t", 0..2).await;
     assert_eq!(endpoint.bodies(2).await, texts(0..2));
-    until(&server, |info| info.delivered == 2).await;
+    until(&server, |info| info.delivered == 2 && info.lag_messages == 0).await;
     let namespace = Namespace::parse("").unwrap();
     hooks.pause(&namespace, "hook", true).unwrap();
     for n in 2..20 {
@@ -264,7 +264,7 @@ async fn a_position_is_resumed_moved_and_kept() {
     hooks.create(raw(&endpoint)).unwrap();
     publish(&server, "t", 0..3).await;
     assert_eq!(endpoint.bodies(3).await, texts(0..3));
-    until(&server, |info| info.delivered == 3).await;
+    until(&server, |info| info.delivered == 3 && info.lag_messages == 0).await;
     hooks.pause(&namespace, "hook", true).unwrap();
     publish(&server, "t", 3..6).await;
     assert_eq!(info(&server).lag_messages, 3);

@@ -10,7 +10,7 @@ use bugle::proto::v1::{
 use tonic::Code;
 
 use super::endpoint::{Endpoint, Reply};
-use super::{OK, publish, server, texts};
+use super::{OK, publish, server, texts, until};
 use crate::access::Guarded;
 use crate::cli;
 use crate::collector::{Collector, attribute};
@@ -50,6 +50,8 @@ async fn a_secret_is_shown_once_and_values_of_headers_never() {
     assert_eq!(listed.webhooks.len(), 1);
     publish(&server, "t", 0..1).await;
     assert_eq!(endpoint.next().await.header("authorization"), "Bearer hunter2");
+    // Before its answer was seen the message would rightly come again.
+    until(&server, |info| info.delivered == 1 && info.lag_messages == 0).await;
     // An update that says nothing of them keeps the secret and the values.
     let changed = Webhook { concurrency: 2, ..got };
     let update = UpdateWebhookRequest { webhook: Some(changed), secret: String::new() };
