@@ -57,6 +57,7 @@ use crate::auth::{Access, Identity};
 use crate::broker::Broker;
 use crate::error::Result;
 use crate::limits;
+use crate::webhook::Webhooks;
 use admission::Admission;
 use host::Host;
 
@@ -73,6 +74,8 @@ pub struct Options {
     pub max_publish_bytes_in_flight: usize,
     /// The log of the process, where it is the server's to change.
     pub logging: Option<Arc<dyn Logging>>,
+    /// The webhooks, where the server has any.
+    pub webhooks: Option<Arc<Webhooks>>,
     /// How clients of Momento are served.
     pub momento: MomentoOptions,
     /// Whether there is a page at `/`.
@@ -98,6 +101,7 @@ impl Default for Options {
             max_publish_bytes_in_flight: usize::try_from(limits::PUBLISH_BYTES_IN_FLIGHT_MAX)
                 .unwrap_or(usize::MAX),
             logging: None,
+            webhooks: None,
             momento: MomentoOptions::default(),
             console: true,
             cors_origins: Vec::new(),

@@ -23,6 +23,7 @@ mod top;
 mod topics;
 mod trace;
 mod units;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -61,6 +62,8 @@ enum Command {
     Topics(topics::TopicsArgs),
     /// List, create and delete namespaces
     Namespaces(namespaces::NamespacesArgs),
+    /// Push the messages of topics to HTTP endpoints
+    Webhooks(webhooks::WebhooksArgs),
     /// Create, list and delete API keys
     Keys(keys::KeysArgs),
     /// Create disposable tokens with narrowed rights
@@ -91,6 +94,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Subscribe(args) => subscribe::run(args).await,
         Command::Topics(args) => topics::run(args).await,
         Command::Namespaces(args) => namespaces::run(args).await,
+        Command::Webhooks(args) => webhooks::run(args).await,
         Command::Keys(args) => keys::run(args).await,
         Command::Tokens(args) => tokens::run(args).await,
         Command::Policy(args) => policy::run(args).await,

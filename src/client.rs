@@ -34,6 +34,7 @@ mod testing;
 mod tls;
 mod trace;
 mod traffic;
+pub mod webhooks;
 
 pub use admin::{Admin, Durability, NamespaceInfo, Retention, TopicInfo, TopicListing, TopicSettings};
 pub use backoff::Backoff;

@@ -25,6 +25,7 @@ mod table;
 mod tables;
 mod units;
 mod value;
+mod webhooks;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -41,6 +42,7 @@ pub use table::{OPTIONS, Opt, option};
 pub use tables::{Entries, Wrong};
 pub use units::format_bytes;
 pub use value::{Field, Kind, Raw, Size, Value};
+pub use webhooks::{Endpoint, Webhooks};
 
 use crate::limits;
 use crate::topic::Namespace;
@@ -86,6 +88,10 @@ pub struct Config {
     pub issuers: Vec<auth::Issuer>,
     /// What each namespace or principal may use.
     pub quotas: Vec<quota::Rule>,
+    /// Webhooks as a whole.
+    pub webhooks: Webhooks,
+    /// Webhooks that are there from the start.
+    pub endpoints: Vec<Endpoint>,
     /// How clients of Momento are served.
     pub momento: Momento,
     /// How dead peers are found.
@@ -236,6 +242,8 @@ impl Default for Config {
             roles: Vec::new(),
             issuers: Vec::new(),
             quotas: Vec::new(),
+            webhooks: Webhooks::default(),
+            endpoints: Vec::new(),
             keepalive: Keepalive { interval: limits::KEEPALIVE_INTERVAL, timeout: limits::KEEPALIVE_TIMEOUT },
             momento: Momento::default(),
             http: Http { console: true, cors_origins: Vec::new() },
@@ -300,6 +308,7 @@ impl Config {
         found.extend(quotas::contradiction(&self.quotas).map(|problem| ("quotas", problem)));
         found.extend(access::contradictions(&self.policies, &self.roles));
         found.extend(issuers::contradictions(&self.issuers));
+        found.extend(webhooks::contradictions(&self.webhooks, &self.endpoints));
         found
     }
 }

@@ -17,6 +17,7 @@
 //! | principal | who calls, as a credential has proved it | `auth` |
 //! | policy | a rule that lets principals do something to topics; what none allows is refused | `auth::policy` |
 //! | quota | what a namespace or a principal may use | `quota` |
+//! | webhook | a subscription that pushes its messages to an HTTP endpoint | `webhook` |
 //! | probe | a message that is traced whatever is sampled | `api::native::probe` |
 //!
 //! # Layers
@@ -26,6 +27,7 @@
 //!             cli → client → proto     broker → metrics → trace → topic
 //!                  server → telemetry → metrics, trace
 //!                  api, broker → quota → auth → topic
+//!                  api, config → webhook → broker
 //! ```
 //!
 //! Nothing imports what stands to the left of it; a test holds the sources to that. `tonic` is
@@ -84,6 +86,8 @@ pub mod telemetry;
 pub mod topic;
 #[cfg(feature = "server")]
 pub mod trace;
+#[cfg(feature = "server")]
+pub mod webhook;
 
 /// Compiles the program in the README.
 #[cfg(all(doctest, feature = "client"))]

@@ -9,6 +9,7 @@ mod instruments;
 pub mod process;
 mod state;
 mod traffic;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, SdkMete
 
 pub use state::{Counter, State};
 pub use traffic::{Counted, Traffic};
+pub use webhooks::{AllPushes, Pushes, WebhookOutcome};
 
 use crate::error::{Code, Error, Result};
 use crate::trace::Recorder;
@@ -63,6 +65,8 @@ pub struct Durations {
     pub fan_out: BoundHistogram<f64>,
     /// From the message's acceptance to that.
     pub delivery: BoundHistogram<f64>,
+    /// From the beginning of a request to an endpoint of a webhook to its answer.
+    pub webhook: BoundHistogram<f64>,
 }
 
 impl Durations {

@@ -48,9 +48,13 @@ use crate::store::unix_nanos;
 use crate::telemetry::{Exporter, Logging, Signals, Target};
 use crate::topic::Retention;
 use crate::trace::{Operation, Recorder, Sampling, Span, Value};
+use crate::webhook::Webhooks;
 
 /// After the grace, connections that are cut get this long to notice.
 const CUT_DEADLINE: Duration = Duration::from_secs(1);
+
+/// How often it is noted how far webhooks are behind.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A server that has its address and does not serve yet.
 pub struct Server {
@@ -104,8 +108,9 @@ impl Server {
         let endpoint = config.metrics.listen.map(endpoint::bind).transpose()?;
         let momento = config.momento.listen.map(|address| second(address, &config)).transpose()?;
         let exporter = Exporter::start(&config, &recorder, &metrics)?;
-        let live = Live::new(&config, metrics.state())?;
+        let mut live = Live::new(&config, metrics.state())?;
         let broker = Broker::observed(broker_options(&config, live.quotas.clone()), metrics, recorder);
+        live.webhooks = Some(live::webhooks(&config, &broker)?);
         let (phase, _) = watch::channel(Phase::Serving);
         Ok(Server {
             listener,
@@ -168,8 +173,15 @@ impl Server {
             AbortOnDropHandle::new(tokio::spawn(endpoint))
         });
         let mut key_sets = KeySets::new(live.access.clone());
-        let api =
-            Api::new(Arc::clone(&broker), phase.subscribe(), api_options(&config, live.access, logging))?;
+        let webhooks = live.webhooks.clone();
+        let options = api_options(&config, live.access.clone(), logging, webhooks.clone());
+        let api = Api::new(Arc::clone(&broker), phase.subscribe(), options)?;
+        let _looks = AbortOnDropHandle::new(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(LOOK_INTERVAL).await;
+                webhooks.iter().for_each(|webhooks| webhooks.look());
+            }
+        }));
         key_sets.begin().await;
         let _key_sets = AbortOnDropHandle::new(tokio::spawn(key_sets.follow()));
         let connections = Connections::new(&config.limits, broker.metrics().state());
@@ -318,7 +330,12 @@ fn broker_options(config: &Config, quotas: Arc<Quotas>) -> broker::Options {
     }
 }
 
-fn api_options(config: &Config, access: Arc<Access>, logging: Option<Logging>) -> api::Options {
+fn api_options(
+    config: &Config,
+    access: Arc<Access>,
+    logging: Option<Logging>,
+    webhooks: Option<Arc<Webhooks>>,
+) -> api::Options {
     let logging = logging.map(|logging| Arc::new(logging) as Arc<dyn api::Logging>);
     let limits = &config.limits;
     api::Options {
@@ -327,6 +344,7 @@ fn api_options(config: &Config, access: Arc<Access>, logging: Option<Logging>) -
         max_publish_bytes_in_flight: limits.max_publish_bytes_in_flight.bytes(),
         access,
         logging,
+        webhooks,
         momento: api::MomentoOptions {
             heartbeat_interval: config.momento.heartbeat_interval,
             replays_latest: config.momento.replay_on_fresh_subscribe == "latest",

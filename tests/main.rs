@@ -49,3 +49,4 @@ mod support;
 mod tidy;
 mod tls;
 mod traces;
+mod webhooks;

@@ -39,7 +39,7 @@ const TOP: [&str; 12] = [
 const LEFT_BEHIND: [&str; 3] = [".git", ".cache", "target"];
 
 /// Who may import whom, besides itself.
-const LAYERS: [(&str, &[&str]); 18] = [
+const LAYERS: [(&str, &[&str]); 19] = [
     ("limits", &[]),
     ("sync", &[]),
     ("proto", &[]),
@@ -49,10 +49,17 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("trace", &["error", "limits", "topic"]),
     ("metrics", &["error", "limits", "quota", "topic", "trace"]),
     ("broker", &["error", "limits", "metrics", "quota", "store", "sync", "topic", "trace"]),
+    ("webhook", &["auth", "broker", "error", "limits", "metrics", "store", "topic", "trace"]),
     ("auth", &["error", "limits", "topic"]),
     ("quota", &["auth", "error", "limits", "sync", "topic"]),
-    ("config", &["auth", "error", "limits", "quota", "topic"]),
-    ("api", &["auth", "broker", "error", "limits", "metrics", "proto", "quota", "store", "topic", "trace"]),
+    ("config", &["auth", "error", "limits", "quota", "topic", "webhook"]),
+    (
+        "api",
+        &[
+            "auth", "broker", "error", "limits", "metrics", "proto", "quota", "store", "topic", "trace",
+            "webhook",
+        ],
+    ),
     ("client", &["error", "limits", "proto", "topic"]),
     ("telemetry", &["config", "error", "limits", "metrics", "topic", "trace"]),
     (
@@ -71,6 +78,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
             "telemetry",
             "topic",
             "trace",
+            "webhook",
         ],
     ),
     ("cli", &["client", "config", "error", "limits", "metrics", "proto", "server", "telemetry", "topic"]),
@@ -84,13 +92,13 @@ const CRATES: [(&str, &[&str]); 20] = [
     ("tonic_prost", &["api", "client", "proto", "server"]),
     ("prost", &["api", "cli", "client", "proto", "server"]),
     ("prost_types", &["api", "cli", "client", "proto", "server"]),
-    ("http", &["api", "auth", "client", "config", "server", "telemetry"]),
+    ("http", &["api", "auth", "client", "config", "server", "telemetry", "webhook"]),
     ("http_body", &["api", "client", "server"]),
     ("hyper", &["api", "cli", "server"]),
-    ("hyper_util", &["api", "cli", "client", "server"]),
+    ("hyper_util", &["api", "cli", "client", "server", "webhook"]),
     ("jsonwebtoken", &["auth"]),
     ("tokio_tungstenite", &["api"]),
-    ("ring", &["auth"]),
+    ("ring", &["auth", "webhook"]),
     ("clap", &["cli", "main"]),
     ("crossterm", &["cli", "telemetry"]),
     ("unicode_width", &["cli"]),

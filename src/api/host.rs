@@ -25,6 +25,7 @@ use crate::metrics::Durations;
 use crate::quota::Account;
 use crate::store::{Receipt, unix_nanos};
 use crate::topic::{Batch, Message, Run, TopicName, TraceContext};
+use crate::webhook::Webhooks;
 
 /// What the services stand on. A clone is a reference.
 #[derive(Clone)]
@@ -42,6 +43,8 @@ pub struct Shared {
     pub max_message_bytes: usize,
     /// The log of the process, where it is the server's to change.
     pub logging: Option<Arc<dyn Logging>>,
+    /// The webhooks, where there are any.
+    pub webhooks: Option<Arc<Webhooks>>,
 }
 
 /// A subscription with its caller's leave to go on and its trace. It ends with the reason.
@@ -59,7 +62,8 @@ impl Host {
     /// On this broker.
     pub fn new(broker: Arc<Broker>, rights: Rights, admission: Admission, options: &Options) -> Host {
         let (max_message_bytes, logging) = (options.max_message_bytes, options.logging.clone());
-        Host(Arc::new(Shared { broker, rights, admission, max_message_bytes, logging }))
+        let webhooks = options.webhooks.clone();
+        Host(Arc::new(Shared { broker, rights, admission, max_message_bytes, logging, webhooks }))
     }
 
     /// Whether this caller may do this. Errors: UNAUTHENTICATED where what proved it has expired,

@@ -14,6 +14,7 @@ pub mod fuzz;
 mod looking;
 mod monitor;
 mod probe;
+mod webhooks;
 
 use http::Request;
 use hyper::body::Incoming;

@@ -30,7 +30,7 @@ BUGLE_LIMITS_MAX_CONNECTIONS in the environment and `--set limits.max_connection
 
 Signals:
   SIGTERM, SIGINT  end the server in order, within the drain grace; a second one ends it at once
-  SIGHUP           reads the configuration again and applies log.level and the quotas; of other
+  SIGHUP           reads the configuration again and applies log.level, quotas, policies and webhooks; of other
                    options that have changed the log says that they need a restart, and a
                    configuration with a mistake changes nothing
 

@@ -16,6 +16,7 @@ use super::publisher::PublisherBuilder;
 use super::status;
 use super::subscription::SubscribeBuilder;
 use super::trace::{Spans, Trace};
+use super::webhooks::Webhooks;
 use crate::error::{Code, Error, Result};
 use crate::proto::v1::access_client::AccessClient;
 use crate::proto::v1::admin_client::AdminClient;
@@ -111,6 +112,11 @@ impl Client {
     /// Keys, tokens, and why something is allowed or refused.
     pub fn access(&self) -> Access {
         Access::new(self.clone())
+    }
+
+    /// Webhooks of the client's namespace.
+    pub fn webhooks(&self) -> Webhooks {
+        Webhooks::new(self.clone())
     }
 
     pub(super) fn bus(&self) -> BusClient<Authorized> {

@@ -164,6 +164,17 @@ options! {
          stream that is not read blocks no other.";
     limits.stream_window: Kind::Bytes(WINDOW_MIN, WINDOW_MAX),
         "HTTP/2 flow-control window of a stream: what one publisher may have under way.";
+    webhooks.max_concurrent: Kind::Count(1, 10_000),
+        "Requests to endpoints of webhooks at once, of all webhooks together.";
+    webhooks.allow: Kind::Hosts,
+        "Networks, addresses and names of hosts that webhooks may talk to beside the public internet. Others \
+         that are private, loopback, link-local or otherwise not public are refused, whatever name they have.";
+    webhooks.ca: Kind::Path,
+        "Authorities of endpoints to trust beside those of the system, in PEM.";
+    webhooks.retry_initial: Kind::Duration(millis(1), secs(3600)),
+        "Upper bound of the wait behind the first failure of an endpoint; it doubles with each further one.";
+    webhooks.retry_max: Kind::Duration(millis(1), days(1)),
+        "Upper bound of all such waits; five times as much between the probes of an endpoint that is dead.";
     momento.listen: Kind::AddressOrOff,
         "A second address for clients of Momento, such as 127.0.0.1:8080, where their local providers look. \
          On a loopback address no TLS is spoken, on others that of the main one, which answers them too.";

@@ -6,7 +6,7 @@
 
 use super::nearest::nearest;
 use super::value::Raw;
-use super::{Config, access, issuers, quotas};
+use super::{Config, access, issuers, quotas, webhooks};
 use crate::error::Error;
 
 /// What stands in one table, in its order.
@@ -46,6 +46,12 @@ pub const TABLES: &[Table] = &[
         doc: issuers::DOC,
         add: |config, entries, place| issuers::issuer(entries, place).map(|it| config.issuers.push(it)),
         print: |config| config.issuers.iter().map(issuers::print).collect(),
+    },
+    Table {
+        key: "endpoints",
+        doc: webhooks::DOC,
+        add: |config, entries, place| webhooks::endpoint(entries, place).map(|it| config.endpoints.push(it)),
+        print: |config| config.endpoints.iter().map(webhooks::print).collect(),
     },
     Table {
         key: "quotas",

@@ -12,6 +12,7 @@ use http::Uri;
 use crate::config::filter::Filter;
 use crate::config::units::{format_bytes, format_duration, parse_bytes, parse_duration};
 use crate::topic::Namespace;
+use crate::webhook::Allow;
 
 /// What a source says, before it is understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub enum Kind {
     Ratio,
     /// Which lines are logged.
     Filter,
+    /// Networks, addresses and names of hosts.
+    Hosts,
 }
 
 /// The value of an option.
@@ -117,6 +120,7 @@ impl Kind {
             Kind::Url => url(text.trim()).map(Value::Text),
             Kind::Path => (!text.contains('\0')).then(|| Value::Text(text.clone())),
             Kind::Ratio => text.trim().parse().ok().filter(|n| (0.0..=1.0).contains(n)).map(Value::Ratio),
+            Kind::Hosts => Allow::parse(text).is_ok().then(|| Value::Text(text.trim().to_owned())),
             Kind::Filter => Filter::parse(text).map(|filter| Value::Text(filter.to_string())),
         };
         value.ok_or_else(|| format!("has to be {self}"))
@@ -192,6 +196,9 @@ impl fmt::Display for Kind {
             Kind::Path => f.write_str("a path, or empty"),
             Kind::Url => f.write_str("a URL such as http://127.0.0.1:4317 or https://host/path, or empty"),
             Kind::Ratio => f.write_str("a number from 0 to 1, such as 0.01"),
+            Kind::Hosts => {
+                f.write_str("a list with commas, such as \"10.0.0.0/8, ::1, hooks.internal\", or empty")
+            }
             Kind::Filter => f.write_str(Filter::SHAPE),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundHistogram, Meter};
 
-use super::{BOUNDS, Durations, State, Traffic, process};
+use super::{BOUNDS, Durations, Pushes, State, Traffic, WebhookOutcome, process};
 use crate::trace::Recorder;
 
 /// Reports a value under some labels.
@@ -74,6 +74,7 @@ pub fn build(meter: &Meter, state: &Arc<State>, recorder: &Arc<Recorder>) {
     messages(&table);
     trouble(&table);
     memory_and_connections(&table);
+    webhooks(&table);
     spans(&table, recorder);
     certificate(&table);
     this_process(&table);
@@ -172,6 +173,47 @@ fn memory_and_connections(table: &Table<'_>) {
     });
 }
 
+/// Of each webhook.
+fn webhooks(table: &Table<'_>) {
+    let labels = |pushes: &Pushes| {
+        let topic = &pushes.topic;
+        [
+            KeyValue::new("namespace", topic.namespace().to_string()),
+            KeyValue::new("webhook", pushes.name.clone()),
+        ]
+    };
+    let row =
+        ("bugle.webhook.attempts", "{request}", "Requests to endpoints of webhooks, by what became of them.");
+    table.counter(row, move |state, report| {
+        for pushes in state.webhooks.all() {
+            for outcome in WebhookOutcome::ALL {
+                let [namespace, webhook] = labels(&pushes);
+                let labels = [namespace, webhook, KeyValue::new("outcome", outcome.as_str())];
+                report(pushes.attempts[outcome as usize].get(), &labels);
+            }
+        }
+    });
+    let counter = |name, help, read: fn(&Pushes) -> u64| {
+        table.counter((name, "{message}", help), move |state, report| {
+            state.webhooks.all().iter().for_each(|pushes| report(read(pushes), &labels(pushes)));
+        });
+    };
+    let help =
+        "Messages that a webhook passed over because its endpoint did not acknowledge them for too long.";
+    counter("bugle.webhook.dropped.messages", help, |pushes| pushes.dropped.get());
+    let help = "Messages that retention took away before a webhook had delivered them.";
+    counter("bugle.webhook.missed.messages", help, |pushes| pushes.missed.get());
+    let gauge = |row, read: fn(&Pushes) -> u64| {
+        table.gauge(row, move |state, report| {
+            state.webhooks.all().iter().for_each(|pushes| report(read(pushes) as f64, &labels(pushes)));
+        });
+    };
+    let help = "Messages that the endpoint of a webhook has not acknowledged.";
+    gauge(("bugle.webhook.lag.messages", "{message}", help), |pushes| pushes.lag_messages.get());
+    let help = "Whether the endpoint of a webhook has failed so often that it is only probed.";
+    gauge(("bugle.webhook.dead", "", help), |pushes| pushes.dead.get());
+}
+
 fn spans(table: &Table<'_>, recorder: &Arc<Recorder>) {
     let own = recorder.clone();
     let row = ("bugle.spans", "{span}", "Spans recorded.");
@@ -247,6 +289,10 @@ pub fn durations(meter: &Meter) -> Durations {
             "bugle.delivery.duration",
             "From a message's acceptance to its being handed to the connection of a live subscriber; for \
              the oldest message of each response.",
+        ),
+        webhook: bound(
+            "bugle.webhook.duration",
+            "From the beginning of a request of a webhook to its answer.",
         ),
     }
 }

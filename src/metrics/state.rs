@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::traffic::{Counted, Topics, Traffic};
+use super::webhooks::AllPushes;
 use crate::error::Code;
 use crate::quota::Quotas;
 use crate::topic::{Reason, TopicName};
@@ -80,6 +81,8 @@ pub struct State {
     pub open_topics: Counter,
     /// Namespaces.
     pub namespaces: Counter,
+    /// What is counted of webhooks.
+    pub webhooks: AllPushes,
     streams: OnceLock<CountStreams>,
     quotas: OnceLock<Arc<Quotas>>,
     draining: AtomicBool,
@@ -110,6 +113,7 @@ impl State {
             quotas: OnceLock::new(),
             open_topics: Counter::default(),
             namespaces: Counter::default(),
+            webhooks: AllPushes::default(),
             draining: AtomicBool::new(false),
             started: SystemTime::now(),
         }

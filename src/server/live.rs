@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::auth::{Access, Policies, Secret, Settings, Vault};
-use crate::config::Config;
-use crate::error::Result;
+use crate::broker::Broker;
+use crate::config::{Config, Endpoint};
+use crate::error::{Error, Result};
 use crate::limits::SECRET_BYTES_MIN;
 use crate::metrics::State;
 use crate::quota::Quotas;
 use crate::server::tls::Tls;
 use crate::store::unix_nanos;
+use crate::webhook::{self, Allow, Definition, Signing, Webhooks};
 
 /// The parts of a server that follow its configuration.
 #[derive(Clone)]
@@ -25,6 +27,8 @@ pub struct Live {
     pub access: Arc<Access>,
     /// TLS, where that is spoken.
     pub tls: Option<Arc<Tls>>,
+    /// Topics that push, once the server has begun.
+    pub webhooks: Option<Arc<Webhooks>>,
 }
 
 impl Live {
@@ -34,17 +38,47 @@ impl Live {
             quotas: Quotas::new(config.quotas.clone())?,
             access: Arc::new(access(config)?),
             tls: Tls::new(&config.tls, metrics.clone())?,
+            webhooks: None,
         })
     }
 
     /// Follows this configuration from now on. Errors: what cannot be used, and then nothing changes.
     pub fn apply(&self, config: &Config) -> Result<()> {
         let issuers = self.access.issuers(config.issuers.clone())?;
+        let endpoints = definitions(config)?;
         self.tls.as_ref().map_or(Ok(()), |tls| tls.follow(&config.tls))?;
         self.access.replace(policies(config))?;
         self.access.trust(issuers);
+        self.webhooks.as_ref().map_or(Ok(()), |webhooks| webhooks.follow(endpoints))?;
         self.quotas.replace(config.quotas.clone())
     }
+}
+
+/// The webhooks of a configuration, which are told to begin, or to change.
+pub fn webhooks(config: &Config, broker: &Arc<Broker>) -> Result<Arc<Webhooks>> {
+    let own = &config.webhooks;
+    let allow = Allow::parse(&own.allow).map_err(|entry| {
+        Error::field("webhooks.allow", format!("{entry} is no network, address or name of a host"))
+    })?;
+    let options = webhook::Options {
+        max_concurrent: usize::try_from(own.max_concurrent).unwrap_or(usize::MAX),
+        allow,
+        authorities: (!own.ca.is_empty()).then(|| PathBuf::from(&own.ca)),
+        retry_initial: own.retry_initial,
+        retry_max: own.retry_max,
+    };
+    let webhooks = Webhooks::new(broker.clone(), options)?;
+    webhooks.follow(definitions(config)?)?;
+    Ok(webhooks)
+}
+
+/// The webhooks that a configuration defines, with their secrets.
+fn definitions(config: &Config) -> Result<Vec<Definition>> {
+    let definition = |endpoint: &Endpoint| {
+        let secret = Signing::read(&endpoint.secret_file)?;
+        Ok(Definition { secret, ..endpoint.definition.clone() })
+    };
+    config.endpoints.iter().map(definition).collect()
 }
 
 /// Makes an API key in a file of keys, without a server; its id and its credential. A server that runs

@@ -61,6 +61,7 @@ fn scope() -> InstrumentationScope {
 fn kind(operation: Operation) -> SpanKind {
     match operation {
         Operation::Publish | Operation::Subscribe | Operation::Admin | Operation::Refusal => SpanKind::Server,
+        Operation::Push => SpanKind::Client,
         // What the subscriber's own span, of kind consumer, goes with.
         Operation::Deliver => SpanKind::Producer,
         Operation::FanOut | Operation::Discontinuity | Operation::Stall | Operation::Drain => {
@@ -94,7 +95,7 @@ fn described(
         KeyValue::new("messaging.operation.name", operation.name()),
     ];
     let kind = match operation {
-        Operation::Publish | Operation::Deliver => Some("send"),
+        Operation::Publish | Operation::Deliver | Operation::Push => Some("send"),
         _ => None,
     };
     said.extend(kind.map(|kind| KeyValue::new("messaging.operation.type", kind)));

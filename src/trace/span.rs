@@ -28,6 +28,8 @@ pub enum Operation {
     Stall,
     /// A request was refused.
     Refusal,
+    /// A message was sent to the endpoint of a webhook.
+    Push,
     /// The server drains.
     Drain,
 }
@@ -47,6 +49,7 @@ impl Operation {
             Operation::Discontinuity => "discontinuity",
             Operation::Stall => "stall",
             Operation::Refusal => "refusal",
+            Operation::Push => "deliver",
             Operation::Drain => "drain",
         }
     }

@@ -1,4 +1,4 @@
-//! The Admin service: namespaces and topics.
+//! The Admin service: namespaces and topics, and the calls about webhooks, whose work is in `webhooks`.
 
 use http::Request;
 use hyper::body::Incoming;
@@ -6,11 +6,12 @@ use tonic::codegen::Service;
 use tonic::{Response, Status};
 
 use super::administering::{Administering, Asked};
-use super::{Caller, Intake, Native, convert};
+use super::{Caller, Intake, Native, convert, webhooks};
 use crate::api::reply::Answer;
 use crate::api::status::{readable, status};
 use crate::auth::{Action, Resource};
 use crate::error::{Error, Result};
+use crate::proto::v1;
 use crate::proto::v1::admin_server::{Admin, AdminServer};
 use crate::proto::v1::{
     CreateNamespaceRequest, CreateTopicRequest, DeleteNamespaceRequest, DeleteNamespaceResponse,
@@ -114,6 +115,93 @@ impl Admin for Native {
     async fn list_topics(&self, request: tonic::Request<ListTopicsRequest>) -> Answered<ListTopicsResponse> {
         let asked = Asked::of(self, &request);
         self.topics(&asked, request.into_inner()).map(Response::new).map_err(status)
+    }
+
+    async fn create_webhook(
+        &self,
+        request: tonic::Request<v1::CreateWebhookRequest>,
+    ) -> Answered<v1::CreateWebhookResponse> {
+        let asked = Asked::of(self, &request);
+        webhooks::create(self, &asked, request.into_inner()).map(Response::new)
+    }
+
+    async fn update_webhook(
+        &self,
+        request: tonic::Request<v1::UpdateWebhookRequest>,
+    ) -> Answered<v1::Webhook> {
+        let asked = Asked::of(self, &request);
+        webhooks::update(self, &asked, request.into_inner()).map(Response::new)
+    }
+
+    async fn list_webhooks(
+        &self,
+        request: tonic::Request<v1::ListWebhooksRequest>,
+    ) -> Answered<v1::ListWebhooksResponse> {
+        let asked = Asked::of(self, &request);
+        webhooks::list(self, &asked, request.into_inner()).map(Response::new).map_err(status)
+    }
+
+    async fn get_webhook(&self, request: tonic::Request<v1::GetWebhookRequest>) -> Answered<v1::Webhook> {
+        let asked = Asked::of(self, &request);
+        let v1::GetWebhookRequest { namespace, name } = request.into_inner();
+        let (_, info) = webhooks::found(self, &asked, &namespace, &name, Action::Admin)?;
+        Ok(Response::new(webhooks::wire(info)))
+    }
+
+    async fn delete_webhook(
+        &self,
+        request: tonic::Request<v1::DeleteWebhookRequest>,
+    ) -> Answered<v1::DeleteWebhookResponse> {
+        let asked = Asked::of(self, &request);
+        let v1::DeleteWebhookRequest { namespace, name } = request.into_inner();
+        let (namespace, _) = webhooks::found(self, &asked, &namespace, &name, Action::Admin)?;
+        webhooks::webhooks(self)?.delete(&namespace, &name).map_err(status)?;
+        asked.has("webhook.deleted", format!("{namespace}/{name}"));
+        Ok(Response::new(v1::DeleteWebhookResponse {}))
+    }
+
+    async fn pause_webhook(&self, request: tonic::Request<v1::PauseWebhookRequest>) -> Answered<v1::Webhook> {
+        let asked = Asked::of(self, &request);
+        let v1::PauseWebhookRequest { namespace, name } = request.into_inner();
+        let (namespace, _) = webhooks::found(self, &asked, &namespace, &name, Action::Admin)?;
+        let info = webhooks::webhooks(self)?.pause(&namespace, &name, true).map_err(status)?;
+        asked.has("webhook.paused", format!("{namespace}/{name}"));
+        Ok(Response::new(webhooks::wire(info)))
+    }
+
+    async fn resume_webhook(
+        &self,
+        request: tonic::Request<v1::ResumeWebhookRequest>,
+    ) -> Answered<v1::Webhook> {
+        let asked = Asked::of(self, &request);
+        let v1::ResumeWebhookRequest { namespace, name } = request.into_inner();
+        let (namespace, _) = webhooks::found(self, &asked, &namespace, &name, Action::Admin)?;
+        let info = webhooks::webhooks(self)?.pause(&namespace, &name, false).map_err(status)?;
+        asked.has("webhook.resumed", format!("{namespace}/{name}"));
+        Ok(Response::new(webhooks::wire(info)))
+    }
+
+    async fn seek_webhook(&self, request: tonic::Request<v1::SeekWebhookRequest>) -> Answered<v1::Webhook> {
+        let asked = Asked::of(self, &request);
+        let v1::SeekWebhookRequest { namespace, name, to } = request.into_inner();
+        let to = webhooks::start(to).map_err(status)?;
+        let (namespace, _) = webhooks::found(self, &asked, &namespace, &name, Action::Admin)?;
+        let info = webhooks::webhooks(self)?.seek(&namespace, &name, to).map_err(status)?;
+        asked.has("webhook.moved", format!("{namespace}/{name}"));
+        Ok(Response::new(webhooks::wire(info)))
+    }
+
+    async fn test_webhook(
+        &self,
+        request: tonic::Request<v1::TestWebhookRequest>,
+    ) -> Answered<v1::TestWebhookResponse> {
+        let asked = Asked::of(self, &request);
+        let v1::TestWebhookRequest { namespace, name } = request.into_inner();
+        let (namespace, _) = webhooks::found(self, &asked, &namespace, &name, Action::Admin)?;
+        let answered = webhooks::webhooks(self)?.test(&namespace, &name).await.map_err(status)?;
+        let status = u32::from(answered.status.unwrap_or_default());
+        let acknowledged = answered.why.is_empty();
+        Ok(Response::new(v1::TestWebhookResponse { acknowledged, status, error: answered.why }))
     }
 }
 
