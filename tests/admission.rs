@@ -179,7 +179,7 @@ async fn silent_connections_of_one_address_leave_places_to_others() {
     let stream = soon(socket.connect(address)).await.unwrap();
     let (send, connection) = h2::client::handshake(stream).await.unwrap();
     let driver = tokio::spawn(connection);
-    let request = http::Request::get(format!("http://{address}/")).body(()).unwrap();
+    let request = http::Request::get(format!("http://{address}/nothing")).body(()).unwrap();
     let mut send = soon(send.ready()).await.unwrap();
     let (response, _) = send.send_request(request, true).unwrap();
     assert_eq!(soon(response).await.unwrap().status(), 404);

@@ -59,11 +59,11 @@ async fn what_is_not_grpc_gets_an_http_answer() {
     let method = "/grpc.health.v1.Health/Check";
     for (verb, path, content_type, status) in [
         ("POST", method, Some("application/json"), 415),
-        ("POST", method, Some("application/grpc-web"), 415),
+        ("POST", method, Some("application/grpc-webs"), 415),
         ("POST", method, None, 415),
         ("GET", method, None, 415),
         ("GET", method, Some("application/grpc"), 405),
-        ("GET", "/", None, 404),
+        ("GET", "/", None, 200),
         ("GET", "/metrics", None, 404),
         ("POST", "/nothing", Some("text/plain"), 404),
     ] {

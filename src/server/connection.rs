@@ -126,7 +126,7 @@ async fn begin(
     match begun.await? {
         Ok(Ok(begun)) => return Some(begun),
         Ok(Err(error)) => tracing::debug!(%peer, %error, "the connection could not be established"),
-        Err(_) => tracing::debug!(%peer, "the connection was not established in time"),
+        Err(_) => tracing::debug!(%peer, "closed: there was no request in time"),
     }
     None
 }

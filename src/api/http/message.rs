@@ -11,7 +11,8 @@ use std::marker::PhantomData;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -136,7 +137,7 @@ fn decoded(field: &str, text: &str) -> Result<Bytes> {
 
 /// One value of a body. Errors: it is not the JSON that it has to be.
 pub fn one<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(not_json)
+    serde_json::from_slice::<Object<T>>(body).map(|Object(value)| value).map_err(not_json)
 }
 
 /// The values of a body, as many as a batch may have. Errors: it is not the JSON that it has to be.
@@ -146,6 +147,29 @@ pub fn many<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<Vec<T>> {
 
 fn not_json(error: serde_json::Error) -> Error {
     Error::field("body", format!("is not the JSON that it has to be: {error}")).reason("NOT_JSON")
+}
+
+/// A value that is an object: types with fields are read from lists too, where nobody looks.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Named(PhantomData))
+    }
+}
+
+struct Named<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Named<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
 }
 
 /// A list that is not read beyond what may be in it.
@@ -168,7 +192,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Counted<T> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Few<T>, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = list.next_element()? {
+        while let Some(Object(value)) = list.next_element()? {
             if values.len() == BATCH_MESSAGES_MAX {
                 return Err(serde::de::Error::invalid_length(values.len() + 1, &self));
             }

@@ -5,7 +5,6 @@ import { KEPT } from './history.js';
 
 /** The smallest of 1, 2, 5 × 10ⁿ that is not below this. */
 function ceiling(value) {
-  if (!(value > 0)) return 10;
   const power = 10 ** Math.floor(Math.log10(value));
   return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value * 0.999);
 }
@@ -64,10 +63,10 @@ export class Spark {
 
 const [WIDTH, HEIGHT, RULES] = [600, 150, 2];
 
-/** A plot with a scale: `series` are pairs of a name and its words. */
+/** A plot with a scale that goes to `least` at least: `series` are pairs of a name and its words. */
 export class Plot {
-  constructor(label, series, format) {
-    [this.series, this.format, this.label] = [series, format, label];
+  constructor(label, series, format, least = 1) {
+    [this.series, this.format, this.label, this.least] = [series, format, label, least];
     this.fill = s('path', { class: `area ${series.at(-1)[0]}` });
     this.lines = series.map(([name]) => s('path', { class: `line ${name}` }));
     const rules = Array.from({ length: RULES + 1 }, (_, at) => {
@@ -87,7 +86,7 @@ export class Plot {
 
   draw(points) {
     const names = this.series.map(([name]) => name);
-    const most = ceiling(Math.max(0, ...points.flatMap((point) => names.map((name) => point[name] ?? 0))));
+    const most = ceiling(Math.max(this.least, ...points.flatMap((point) => names.map((name) => point[name] ?? 0))));
     names.forEach((name, at) => {
       this.lines[at].setAttribute('d', path(points, name, most, WIDTH, HEIGHT));
       put(this.values[at], this.format(points.at(-1)?.[name] ?? null));

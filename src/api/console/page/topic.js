@@ -18,7 +18,7 @@ export class Topic {
   constructor(namespace, topic, shell) {
     [this.namespace, this.topic, this.shell] = [namespace, topic, shell];
     this.plot = new Plot('Messages a second', [['in', 'in'], ['out', 'out']], format.rate);
-    this.lag = new Plot('Lag of the slowest', [['lag', 'messages']], (value) => (value === null ? '–' : format.count(value)));
+    this.lag = new Plot('Lag of the slowest', [['lag', 'messages']], (value) => (value === null ? '–' : format.count(value)), 10);
     this.lag.element.classList.add('low');
     this.tiles = Object.fromEntries([
       ['in', 'In'], ['out', 'Out'], ['kept', 'Retained'], ['messages', 'Messages'], ['position', 'Next position'], ['lag', 'Lag'],
