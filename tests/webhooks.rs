@@ -275,6 +275,8 @@ async fn a_position_is_resumed_moved_and_kept() {
     assert_eq!(hooks.restore(&kept[0]).unwrap().health, Health::Paused);
     hooks.pause(&namespace, "hook", false).unwrap();
     assert_eq!(endpoint.bodies(3).await, texts(3..6));
+    let future = bugle::topic::Position { sequence: 99, ..info(&server).position.unwrap() };
+    assert!(hooks.seek(&namespace, "hook", Start::After(future)).is_err());
     hooks.seek(&namespace, "hook", Start::Earliest).unwrap();
     assert_eq!(endpoint.bodies(6).await, texts(0..6));
 }

@@ -149,7 +149,8 @@ pub fn contradictions(webhooks: &Webhooks, endpoints: &[Endpoint]) -> Vec<(&'sta
     found
 }
 
-/// A webhook as a table. The values of its headers may be credentials and are not printed.
+/// A webhook as a table. The values of its headers and the query of its URL may be credentials and are not
+/// printed.
 pub fn print(endpoint: &Endpoint) -> String {
     let Endpoint { definition, secret_file } = endpoint;
     let quoted = |text: &str| toml::Value::from(text).to_string();
@@ -161,7 +162,7 @@ pub fn print(endpoint: &Endpoint) -> String {
         quoted(&definition.name),
         quoted(definition.topic.namespace().as_str()),
         quoted(definition.topic.topic()),
-        quoted(&definition.url),
+        quoted(&definition.shown_url()),
         quoted(&secret_file.to_string_lossy()),
         quoted(definition.format.as_str()),
         quoted(&format_duration(definition.timeout)),

@@ -47,9 +47,9 @@ impl Live {
         let issuers = self.access.issuers(config.issuers.clone())?;
         let endpoints = definitions(config)?;
         self.tls.as_ref().map_or(Ok(()), |tls| tls.follow(&config.tls))?;
+        self.webhooks.as_ref().map_or(Ok(()), |webhooks| webhooks.follow(endpoints))?;
         self.access.replace(policies(config))?;
         self.access.trust(issuers);
-        self.webhooks.as_ref().map_or(Ok(()), |webhooks| webhooks.follow(endpoints))?;
         self.quotas.replace(config.quotas.clone())
     }
 }

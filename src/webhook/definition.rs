@@ -56,7 +56,7 @@ pub enum Origin {
 }
 
 /// A webhook as it was defined.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Definition {
     /// Its name, of its namespace's webhooks.
     pub name: String,
@@ -144,9 +144,30 @@ impl Definition {
         Ok(())
     }
 
+    /// Its URL without the query, which may be a credential.
+    pub fn shown_url(&self) -> String {
+        match self.url.split_once('?') {
+            Some((url, _)) => format!("{url}?[hidden]"),
+            None => self.url.clone(),
+        }
+    }
+
     /// Its headers as they are sent.
     pub fn sent_headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + '_ {
         self.headers.iter().filter_map(|(name, value)| header(name, value).ok())
+    }
+}
+
+/// Without what may be a credential: the values of its headers, and what is behind the path of its URL.
+impl std::fmt::Debug for Definition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Definition")
+            .field("name", &self.name)
+            .field("topic", &self.topic)
+            .field("url", &self.shown_url())
+            .field("format", &self.format)
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
     }
 }
 
@@ -208,6 +229,8 @@ mod tests {
         }
         let fine = Definition { headers: headers("Authorization", "Bearer hunter2"), ..hook() };
         assert!(fine.check().is_ok());
+        let shown = Definition { url: "https://a/?key=hunter2".into(), ..fine.clone() };
+        assert!(!format!("{shown:?}").contains("hunter2"));
         assert!(!format!("{:?}", fine.sent_headers().collect::<Vec<_>>()).contains("hunter2"));
     }
 }

@@ -105,7 +105,7 @@ impl Event {
                 record.extend_from_slice(body);
             }
         }
-        let Some(view) = record::messages(&record).next() else { return None };
+        let view = record::messages(&record).next()?;
         let mut event = Event::of(&view, 0, definition);
         event.headers.insert("bugle-test", HeaderValue::from_static("true"));
         Some(Event { id: format!("test_{}", uuid::Uuid::now_v7()), ..event })

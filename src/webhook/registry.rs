@@ -164,6 +164,13 @@ impl Webhooks {
             let topic = self.shared.broker.describe_topic(&entry.definition.topic);
             let at = |sequence: u64, epoch| Position::new(epoch, sequence.saturating_sub(1));
             let position = match (to, topic) {
+                (Start::After(position), Ok(topic))
+                    if position.epoch == topic.epoch && position.sequence >= topic.next =>
+                {
+                    let newest = Position::new(topic.epoch, topic.next.saturating_sub(1));
+                    let problem = format!("{position} lies in the future; the newest message is {newest}");
+                    return Err(Error::field("to", problem));
+                }
                 (Start::After(position), _) => Some(position),
                 (Start::Earliest, Ok(topic)) => Some(at(topic.first, topic.epoch)),
                 (Start::Latest, Ok(topic)) => Some(at(topic.next, topic.epoch)),

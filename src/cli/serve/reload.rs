@@ -74,6 +74,7 @@ impl Reload {
             quotas = fresh.config.quotas.len(),
             policies = fresh.config.policies.len(),
             issuers = fresh.config.issuers.len(),
+            webhooks = fresh.config.endpoints.len(),
             waiting = differing.len(),
             "read the configuration again"
         );
