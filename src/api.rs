@@ -246,7 +246,11 @@ impl Api {
             Err(response) => return Reply::new(Answer::Ready(Some(*response)), call),
         };
         if let Err(error) = admitted {
-            return Reply::new(Answer::Ready(Some(status::status(error).into_http())), call);
+            let status = match route {
+                Some(Route::Momento(_)) => momento::refused(error.into()),
+                _ => status::status(error),
+            };
+            return Reply::new(Answer::Ready(Some(status.into_http())), call);
         }
         let answer = match route {
             Some(Route::Health) => Answer::Generated(inner.health.clone().call(request)),

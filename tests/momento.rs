@@ -20,11 +20,13 @@ use bugle::proto::momento::control_client::scs_control_client::ScsControlClient;
 use bugle::proto::momento::control_client::{
     CreateCacheRequest, DeleteCacheRequest, FlushCacheRequest, ListCachesRequest,
 };
+use bugle::quota::Limit;
 use bugle::topic::TopicName;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status, Streaming};
 
 use crate::bus::{Bus, LATEST, message};
+use crate::quotas::namespaces;
 use crate::support::soon;
 
 const CACHE: &str = "default";
@@ -272,6 +274,23 @@ async fn what_is_over_a_limit_says_which_one() {
     assert_eq!(refused.code(), Code::ResourceExhausted);
     assert_eq!(refused.metadata().get("err").unwrap(), "request_size_limit_exceeded");
     assert_eq!(publish(&bus, "t", None).await.unwrap_err().code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn what_is_over_a_quota_says_which_one() {
+    let limits = [(Limit::Subscriptions, 1), (Limit::PublishMessages, 2)];
+    let bus = Bus::with(|config: &mut Config| config.quotas = vec![namespaces(CACHE, &limits)]).await;
+    let _heard = Heard::open(&bus, CACHE, "t", 0, 0).await.unwrap();
+    let refused = Heard::open(&bus, CACHE, "t", 0, 0).await.err().unwrap();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert_eq!(refused.metadata().get("err").unwrap(), "topic_subscriptions_limit_exceeded");
+    let refused = loop {
+        if let Err(refused) = publish(&bus, "t", text("x")).await {
+            break refused;
+        }
+    };
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert_eq!(refused.metadata().get("err").unwrap(), "operations_rate_limit_exceeded");
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@ mod refusal;
 mod token;
 mod unary;
 
+pub use refusal::refused;
+
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;

@@ -19,6 +19,7 @@ mod http2;
 mod kernel;
 mod latency;
 mod load;
+mod momento;
 mod nats;
 mod noisy;
 mod outcome;

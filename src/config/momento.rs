@@ -58,3 +58,29 @@ pub fn exposed(address: SocketAddr) -> String {
         "{address} is open to other machines, and without TLS: give tls.cert and tls.key, or listen on 127.0.0.1"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(listen: &str, change: impl FnOnce(&mut Config)) -> Vec<String> {
+        let mut config = Config::default();
+        config.momento.listen = Some(listen.parse().unwrap());
+        change(&mut config);
+        config.momento.contradictions(&config).into_iter().map(|(_, problem)| problem).collect()
+    }
+
+    #[test]
+    fn without_tls_it_is_for_this_machine_alone() {
+        assert_eq!(problems("127.0.0.1:8080", |_| ()), [""; 0]);
+        assert_eq!(problems("[::1]:8080", |_| ()), [""; 0]);
+        assert!(problems("0.0.0.0:8080", |_| ())[0].contains("without TLS"));
+        assert_eq!(problems("0.0.0.0:8080", |config| config.tls.cert = "c.pem".into()), [""; 0]);
+    }
+
+    #[test]
+    fn it_has_a_port_of_its_own() {
+        assert!(problems("127.0.0.1:7600", |_| ())[0].contains("`listen`"));
+        assert!(problems("127.0.0.1:7601", |_| ())[0].contains("`metrics.listen`"));
+    }
+}

@@ -19,13 +19,14 @@ const fn bar(row: Row, metric: usize, at_most: f64, against: System) -> Bar {
 }
 
 /// All bars; those against Bugle itself are in the unit of the figure.
-const BARS: [Bar; 19] = [
+const BARS: [Bar; 20] = [
     bar(Row::FanOutBatches, 0, 1.0 / 8.0, Nats),
     bar(Row::FanOutBatches, 0, 1.0 / 2.5, Redis),
     bar(Row::FanOutBatches, 0, 2.5, Kernel),
     bar(Row::OneToOneBatches, 0, 1.0 / 2.0, Nats),
     bar(Row::FanOutSingle, 0, 1.0 / 3.0, Nats),
     bar(Row::FanOutSingle, 0, 1.0, Redis),
+    bar(Row::Momento, 0, 1.0, Nats),
     bar(Row::LargePayloads, 0, 1.0, Nats),
     bar(Row::LatencyOne, 0, 1.0, Nats),
     bar(Row::LatencyOne, 1, 1.0, Nats),

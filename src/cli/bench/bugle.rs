@@ -23,46 +23,65 @@ const HEAD_BYTES_MAX: usize = 512;
 
 /// A connection with one Subscribe stream per topic, each with a window of `window` bytes.
 pub fn subscriber(authority: &str, window: u32, topics: Vec<(String, Arrivals)>) -> Opening {
+    let calls = topics.into_iter().map(|(topic, arrivals)| {
+        let request = v1::SubscribeRequest { topic, ..Default::default() };
+        (grpc(&request.encode_to_vec()), Responses { left: 0, arrivals })
+    });
+    subscribing(authority, window, "/bugle.v1.Bus/Subscribe", calls)
+}
+
+/// What reads a subscription.
+pub trait Reads: Walk + Send + 'static {
+    /// Where it counts what has come.
+    fn arrivals(&mut self) -> &mut Arrivals;
+}
+
+/// A connection with a stream for each of these calls of a method: its message, and what reads the answers.
+pub fn subscribing<W: Reads>(
+    authority: &str,
+    window: u32,
+    method: &str,
+    calls: impl Iterator<Item = (Vec<u8>, W)>,
+) -> Opening {
     let mut greeting = Vec::new();
     let connection_window = window.saturating_mul(CONNECTION_WINDOWS).min(i32::MAX as u32);
     http2::preface(&mut greeting, window, connection_window);
     let mut streams = Vec::new();
-    for (topic, arrivals) in topics {
+    for (message, walk) in calls {
         let id = 2 * streams.len() as u32 + 1;
-        let request = v1::SubscribeRequest { topic, ..Default::default() };
-        http2::call(&mut greeting, id, authority, "/bugle.v1.Bus/Subscribe");
-        http2::data(&mut greeting, id, http2::END_STREAM, &grpc(&request.encode_to_vec()));
-        streams.push(Stream { carry: Carry::default(), walk: Responses { left: 0, arrivals }, consumed: 0 });
+        http2::call(&mut greeting, id, authority, method);
+        http2::data(&mut greeting, id, http2::END_STREAM, &message);
+        streams.push(Stream { carry: Carry::default(), walk, consumed: 0 });
     }
     let connection = http2::Connection::new(connection_window);
     Opening { greeting, inbound: Box::new(Subscriber { connection, streams, window }), credit: None }
 }
 
 /// A gRPC message: no compression, its length, its bytes.
-fn grpc(message: &[u8]) -> Vec<u8> {
+pub fn grpc(message: &[u8]) -> Vec<u8> {
     [&[0], &(message.len() as u32).to_be_bytes()[..], message].concat()
 }
 
-struct Subscriber {
+struct Subscriber<W> {
     connection: http2::Connection,
-    streams: Vec<Stream>,
+    streams: Vec<Stream<W>>,
     window: u32,
 }
 
-struct Stream {
+struct Stream<W> {
     carry: Carry,
-    walk: Responses,
+    walk: W,
     consumed: u32,
 }
 
-impl Inbound for Subscriber {
+impl<W: Reads> Inbound for Subscriber<W> {
     fn take(&mut self, now: u64, read: &[u8], out: &mut Vec<u8>) -> Result<()> {
         let Subscriber { connection, streams, window } = self;
         connection.receive(read, out, &mut |arrived, out| match arrived {
             Arrived::Data { stream: id, bytes } => {
                 let Some(stream) = streams.get_mut(id as usize / 2) else { return Ok(()) };
                 stream.carry.feed(bytes, &mut stream.walk)?;
-                stream.walk.arrivals.flush(now);
+                stream.walk.arrivals().flush(now);
                 stream.consumed += bytes.len() as u32;
                 if stream.consumed >= *window / 2 {
                     http2::window_update(out, id, std::mem::take(&mut stream.consumed));
@@ -71,8 +90,8 @@ impl Inbound for Subscriber {
             }
             Arrived::Ended { stream: 0 } => Err(Error::new(Code::Unavailable, "the server is going away")),
             Arrived::Ended { stream: id } => {
-                if let Some(stream) = streams.get(id as usize / 2) {
-                    stream.walk.arrivals.ended();
+                if let Some(stream) = streams.get_mut(id as usize / 2) {
+                    stream.walk.arrivals().ended();
                 }
                 Ok(())
             }
@@ -86,6 +105,12 @@ struct Responses {
     /// Bytes of the current gRPC message that are still to come.
     left: usize,
     arrivals: Arrivals,
+}
+
+impl Reads for Responses {
+    fn arrivals(&mut self) -> &mut Arrivals {
+        &mut self.arrivals
+    }
 }
 
 impl Walk for Responses {
@@ -252,14 +277,16 @@ impl Walk for Answers {
     }
 }
 
-fn grpc_length(header: &[u8]) -> Result<usize> {
+/// The length in the prefix of a gRPC message.
+pub fn grpc_length(header: &[u8]) -> Result<usize> {
     match *header {
         [0, a, b, c, d] => Ok(u32::from_be_bytes([a, b, c, d]) as usize),
         _ => Err(Error::new(Code::Internal, "the server compresses, which was not asked for")),
     }
 }
 
-fn not_understood() -> Error {
+/// What the server sends is not what is expected.
+pub fn not_understood() -> Error {
     Error::new(Code::Internal, "the server's response does not follow bugle.proto; compare the versions")
 }
 

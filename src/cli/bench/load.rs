@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::arrivals::Arrivals;
 use super::kernel;
 use super::latency::Latency;
+use super::momento;
 use super::outcome::{Outcome, Sample};
 use super::outlet::Acks;
 use super::plan::{Plan, STREAM_WINDOW_BYTES};
@@ -95,7 +96,11 @@ impl Load {
                 let arrivals = Arrivals::new(tally, latency, connection, plan.rate.is_some());
                 (topic_name(&plan.prefix, number % plan.topics), arrivals)
             });
-            let opening = plan.system.subscriber(&plan.authority, STREAM_WINDOW_BYTES, topics.collect());
+            let (authority, topics) = (&plan.authority, topics.collect());
+            let opening = match plan.momento && plan.system == System::Bugle {
+                true => momento::subscriber(authority, STREAM_WINDOW_BYTES, topics),
+                false => plan.system.subscriber(authority, STREAM_WINDOW_BYTES, topics),
+            };
             let socket = on(&self.runtime.1, subscriber::connect(plan.address)).await?;
             self.runtime.1.spawn(subscriber::follow(socket, opening));
         }

@@ -36,6 +36,8 @@ pub struct Plan {
     pub streams_per_connection: usize,
     /// Subscriptions beside them that never read; Bugle only.
     pub stalled: usize,
+    /// They subscribe as clients of Momento do; Bugle only.
+    pub momento: bool,
     /// Topics.
     pub topics: usize,
     /// Publishers, each on its own connection; the topics are dealt out to them.
@@ -68,6 +70,7 @@ impl Plan {
             subscribers: 0,
             streams_per_connection: 1,
             stalled: 0,
+            momento: false,
             topics: 1,
             publishers: 1,
             payload: 128,

@@ -25,6 +25,8 @@ pub enum Row {
     FanOutWide,
     /// Server CPU per delivery, 4 KiB payloads, 1 -> 20.
     LargePayloads,
+    /// Server CPU per delivery to clients of Momento, 1 -> 100, batches of 100.
+    Momento,
     /// Latency, 1 -> 1, 10,000 messages a second.
     LatencyOne,
     /// Latency, 1 -> 100, 1,000 messages a second.
@@ -84,6 +86,9 @@ impl Row {
             Row::FanOutSingle => "server CPU per delivery: 1 -> 100, 128 B, one message a publish, pipelined",
             Row::FanOutWide => "server CPU per delivery: 1 -> 1000, 128 B, 10 messages a publish",
             Row::LargePayloads => "server CPU per delivery: 1 -> 20, 4 KiB, one message a publish, pipelined",
+            Row::Momento => {
+                "server CPU per delivery: 1 -> 100, 128 B, 100 messages a publish, heard as clients of Momento do"
+            }
             Row::LatencyOne => "delay from the intended send to the delivery: 1 -> 1 at 10,000 msg/s, 128 B",
             Row::LatencyFanOut => {
                 "delay from the intended send to the delivery: 1 -> 100 at 1,000 msg/s, 128 B"
@@ -128,7 +133,7 @@ impl Row {
             | Row::FanOutWide
             | Row::LargePayloads => &[Bugle, Nats, Redis, Kernel],
             Row::LatencyOne | Row::LatencyFanOut | Row::IdleConnections => &[Bugle, Nats, Redis],
-            Row::IdleStreams => &[Bugle, Nats],
+            Row::IdleStreams | Row::Momento => &[Bugle, Nats],
             _ => &[Bugle],
         }
     }
@@ -185,6 +190,7 @@ impl Row {
         (plan.warmup, plan.duration) = (scale.warmup, scale.duration);
         match self {
             Row::FanOutBatches | Row::OneToOneBatches | Row::TracingBatches => plan.batch = 100,
+            Row::Momento => (plan.batch, plan.momento) = (100, true),
             Row::FanOutWide => plan.batch = 10,
             Row::LargePayloads => plan.payload = 4096,
             Row::LatencyOne | Row::TracingLatency => plan.rate = Some(10_000.0),
