@@ -16,7 +16,9 @@ use super::body::Body;
 use super::host::Host;
 use super::native::{Asked as Call, Native};
 use crate::error::{Code, Error, Result};
-use crate::proto::v1::{GetTopicRequest, ListNamespacesRequest, ListSubscriptionsRequest, ListTopicsRequest};
+use crate::proto::v1::{
+    GetTopicRequest, ListNamespacesRequest, ListSubscriptionsRequest, ListTopicsRequest, ListWebhooksRequest,
+};
 use asked::Asked;
 use file::Files;
 
@@ -58,6 +60,10 @@ impl Console {
             ["namespaces"] => {
                 let request = ListNamespacesRequest { page_size, page_token };
                 json(&shown::namespaces(native.namespaces(&call, request)?))
+            }
+            ["webhooks", namespace] => {
+                let request = ListWebhooksRequest { namespace: namespace.to_owned(), page_size, page_token };
+                json(&shown::webhooks(native.webhooks(&call, request)?))
             }
             ["topics", namespace] => {
                 let namespace = namespace.to_owned();
@@ -102,7 +108,7 @@ fn set<const COUNT: usize>(response: &mut Response<Body>, headers: [(HeaderName,
 fn unknown(path: &str) -> Error {
     let message = format!(
         "{path} is not here; there are /admin/v1/server, /admin/v1/namespaces, /admin/v1/topics/NAMESPACE, \
-         /admin/v1/topics/NAMESPACE/TOPIC and /admin/v1/subscriptions/NAMESPACE/TOPIC"
+         /admin/v1/topics/NAMESPACE/TOPIC, /admin/v1/subscriptions/NAMESPACE/TOPIC and /admin/v1/webhooks/NAMESPACE"
     );
     Error::new(Code::NotFound, message).reason("PATH_NOT_FOUND")
 }

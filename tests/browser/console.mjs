@@ -1,6 +1,7 @@
 // The console in a browser, as whoever looks at it uses it. Screenshots of each state are kept.
 
 import { mkdtemp, writeFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
@@ -274,6 +275,30 @@ test('whatever_messages_carry_is_shown_as_text', async ({ server, open, shot }) 
   equal(await page.locator('main img').count(), 0);
   ok((await page.title()).startsWith('orders <img'));
   await shot(page, 'console-hostile');
+});
+
+test('webhooks_and_what_ails_them_are_told', async ({ start, open, shot }) => {
+  const server = await start(['--set', 'webhooks.allow=127.0.0.0/8']);
+  const answers = { status: 500 };
+  const endpoint = createServer((request, response) => {
+    request.resume();
+    response.writeHead(answers.status).end();
+  });
+  await new Promise((resolve) => { endpoint.listen(0, '127.0.0.1', resolve); });
+  try {
+    await server.bugle(['webhooks', 'create', 'billing', 'orders', `http://127.0.0.1:${endpoint.address().port}/hook`]);
+    await server.bugle(['publish', 'orders', 'one']);
+    const page = await open(here('default', 'orders'), { of: server, width: 1440, height: 1300 });
+    const hook = page.locator('.hooks li', { hasText: 'billing' });
+    await hook.locator('.wrong', { hasText: '500' }).waitFor();
+    await hook.locator('.pill', { hasText: 'retrying' }).waitFor();
+    await shot(page, 'console-webhooks');
+    answers.status = 204;
+    await hook.locator('.pill', { hasText: 'active' }).waitFor();
+    match(await hook.textContent(), /1 delivered/);
+  } finally {
+    endpoint.close();
+  }
 });
 
 test('namespaces_are_chosen_from_those_there_are', async ({ server, open }) => {

@@ -42,6 +42,7 @@ files! {
     "/console/tail.js" "tail.js" SCRIPT;
     "/console/publish.js" "publish.js" SCRIPT;
     "/console/subscriptions.js" "subscriptions.js" SCRIPT;
+    "/console/webhooks.js" "webhooks.js" SCRIPT;
 }
 
 /// All files of the page.

@@ -120,6 +120,60 @@ pub struct Subscription {
     cut: bool,
 }
 
+/// A page of webhooks.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Webhooks {
+    webhooks: Vec<Webhook>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    next_page_token: String,
+}
+
+/// A webhook, as far as an operator looks after it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Webhook {
+    namespace: String,
+    name: String,
+    topic: String,
+    url: String,
+    health: String,
+    lag_messages: u64,
+    failures: u32,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    last_error: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_success_time: Option<String>,
+    delivered_messages: u64,
+    dropped_messages: u64,
+    missed_messages: u64,
+}
+
+/// See [`Webhooks`].
+pub fn webhooks(listed: v1::ListWebhooksResponse) -> Webhooks {
+    let v1::ListWebhooksResponse { webhooks, next_page_token } = listed;
+    Webhooks { webhooks: webhooks.into_iter().map(webhook).collect(), next_page_token }
+}
+
+fn webhook(webhook: v1::Webhook) -> Webhook {
+    let health = webhook.health().as_str_name().trim_start_matches("HEALTH_").to_ascii_lowercase();
+    let last_success = webhook.last_success_unix_nano;
+    Webhook {
+        health,
+        namespace: webhook.namespace,
+        name: webhook.name,
+        topic: webhook.topic,
+        url: webhook.url,
+        lag_messages: webhook.lag_messages,
+        failures: webhook.failures,
+        last_error: webhook.last_error,
+        last_success_time: (last_success > 0).then(|| time(last_success)),
+        delivered_messages: webhook.delivered_messages,
+        dropped_messages: webhook.dropped_messages,
+        missed_messages: webhook.missed_messages,
+    }
+}
+
 /// See [`Server`].
 pub fn server(server: v1::Server) -> Server {
     Server {

@@ -138,7 +138,7 @@ impl Admin for Native {
         request: tonic::Request<v1::ListWebhooksRequest>,
     ) -> Answered<v1::ListWebhooksResponse> {
         let asked = Asked::of(self, &request);
-        webhooks::list(self, &asked, request.into_inner()).map(Response::new)
+        webhooks::list(self, &asked, request.into_inner()).map(Response::new).map_err(status)
     }
 
     async fn get_webhook(&self, request: tonic::Request<v1::GetWebhookRequest>) -> Answered<v1::Webhook> {

@@ -2,15 +2,15 @@
 //! who show it: the services Admin and Monitor, and the console's JSON.
 
 use super::administering::Asked;
-use super::{Native, convert};
+use super::{Native, convert, webhooks};
 use crate::auth::{Action, Resource};
 use crate::broker::TopicInfo;
 use crate::error::Result;
 use crate::metrics::process;
 use crate::proto::v1::{
     GetTopicRequest, ListNamespacesRequest, ListNamespacesResponse, ListSubscriptionsRequest,
-    ListSubscriptionsResponse, ListTopicsRequest, ListTopicsResponse, Namespace as WireNamespace, Server,
-    Topic,
+    ListSubscriptionsResponse, ListTopicsRequest, ListTopicsResponse, ListWebhooksRequest,
+    ListWebhooksResponse, Namespace as WireNamespace, Server, Topic,
 };
 use crate::store::unix_nanos;
 use crate::topic::{Namespace, TopicName};
@@ -59,6 +59,11 @@ impl Native {
         let found = permitted(page_token, most, page, |info| info.name.topic().to_owned(), may)?;
         let next_page_token = next_page(&found, most, |info| info.name.topic().to_owned());
         Ok(ListTopicsResponse { topics: found.into_iter().map(convert::topic).collect(), next_page_token })
+    }
+
+    /// The webhooks of a namespace whose topics a caller may administer. Errors: PERMISSION_DENIED.
+    pub fn webhooks(&self, asked: &Asked<'_>, request: ListWebhooksRequest) -> Result<ListWebhooksResponse> {
+        webhooks::list(self, asked, request)
     }
 
     /// Who reads a topic, those furthest behind first. Errors: PERMISSION_DENIED, or there is none.

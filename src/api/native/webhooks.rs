@@ -20,9 +20,13 @@ use crate::webhook::{Definition, Format, Health, Info, Origin, Signing, Webhooks
 
 /// The webhooks of the server. Errors: it has none.
 pub fn webhooks(native: &Native) -> Result<&Arc<Webhooks>, Status> {
+    offered(native).map_err(status)
+}
+
+fn offered(native: &Native) -> Result<&Arc<Webhooks>> {
     native.webhooks.as_ref().ok_or_else(|| {
         let message = "this server has no webhooks, because another program embeds it";
-        status(Error::new(Code::FailedPrecondition, message).reason("WEBHOOKS_NOT_OFFERED"))
+        Error::new(Code::FailedPrecondition, message).reason("WEBHOOKS_NOT_OFFERED")
     })
 }
 
@@ -96,11 +100,11 @@ pub fn list(
     native: &Native,
     asked: &Asked<'_>,
     request: v1::ListWebhooksRequest,
-) -> Result<v1::ListWebhooksResponse, Status> {
+) -> Result<v1::ListWebhooksResponse> {
     let v1::ListWebhooksRequest { namespace, page_size, page_token } = request;
-    let namespace = Namespace::parse(&namespace).map_err(status)?;
-    asked.wants(Action::Admin, Resource::Within(&namespace))?;
-    let (most, all) = (convert::page_size(page_size), webhooks(native)?);
+    let namespace = Namespace::parse(&namespace)?;
+    asked.check(Action::Admin, Resource::Within(&namespace))?;
+    let (most, all) = (convert::page_size(page_size), offered(native)?);
     let may = |info: &Info| asked.may(Action::Admin, Resource::Topic(&info.definition.topic));
     let (mut after, mut kept) = (page_token, Vec::new());
     loop {

@@ -90,6 +90,9 @@ export const topic = (namespace, name, signal) => call(`/admin/v1/topics/${topic
 export const subscriptions = (namespace, name, size, signal) =>
   call(`/admin/v1/subscriptions/${topicPath(namespace, name)}?page_size=${size}`, { signal });
 
+/** The webhooks of a namespace, the first thousand. */
+export const webhooks = (namespace, signal) => call(`/admin/v1/webhooks/${path(namespace)}?page_size=1000`, { signal });
+
 /** Publishes one message, given as JSON text: where it stands now. */
 export const publish = (namespace, name, body) => call(`/v1/${topicPath(namespace, name)}`, {
   method: 'POST',

@@ -9,6 +9,7 @@ import { Plot } from './plot.js';
 import { Publish } from './publish.js';
 import { Subscriptions } from './subscriptions.js';
 import { Tail } from './tail.js';
+import { Webhooks } from './webhooks.js';
 
 export class Topic {
   #history = new History();
@@ -26,6 +27,7 @@ export class Topic {
     this.tail = new Tail(namespace, topic, shell);
     this.publish = new Publish(namespace, topic, shell);
     this.subscriptions = new Subscriptions(namespace, topic, this.#abort.signal);
+    this.webhooks = new Webhooks(namespace, topic, this.#abort.signal);
     this.element = h('div', { class: 'page' },
       h('section', { class: 'card', 'aria-labelledby': 'topic' },
         h('div', { class: 'head' },
@@ -35,7 +37,7 @@ export class Topic {
         h('div', { class: 'split' }, h('div', { class: 'plots' }, this.plot.element, this.lag.element),
           h('dl', { class: 'tiles' }, Object.values(this.tiles).map(({ element }) => element)))),
       h('div', { class: 'columns' }, this.tail.element,
-        h('div', { class: 'side' }, this.publish.element, this.subscriptions.element)));
+        h('div', { class: 'side' }, this.publish.element, this.subscriptions.element, this.webhooks.element)));
   }
 
   close() {
@@ -48,7 +50,7 @@ export class Topic {
     // Subscribing makes a topic where there is none yet; until then there is nothing to ask about.
     await this.tail.begun;
     try {
-      const [info] = await Promise.all([api.topic(this.namespace, this.topic, signal), this.subscriptions.refresh()]);
+      const [info] = await Promise.all([api.topic(this.namespace, this.topic, signal), this.subscriptions.refresh(), this.webhooks.refresh()]);
       this.#is(info);
     } catch (error) {
       if (error.name === 'AbortError') return false;
