@@ -199,7 +199,8 @@ async fn bad_input_is_answered_with_what_to_change() {
     let batch = "Content-Type: application/vnd.bugle.batch+json";
     let event = "Content-Type: application/cloudevents+json";
     let large = vec![b'x'; (1 << 20) + 1];
-    let cases: [(&str, &[&str], &[u8], u16, &str); 21] = [
+    type Case<'a> = (&'a str, &'a [&'a str], &'a [u8], u16, &'a str);
+    let cases: [Case<'_>; 21] = [
         ("POST /v1/default/t", &[batch], b"[{\"text\":", 400, "NOT_JSON"),
         ("POST /v1/default/t", &[batch], b"{}", 400, "a list of messages"),
         ("POST /v1/default/t", &[batch], b"[]", 400, "at least one"),

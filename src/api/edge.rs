@@ -100,7 +100,11 @@ fn is_own<B>(origin: &HeaderValue, request: &Request<B>) -> bool {
 }
 
 fn web(headers: &HeaderMap) -> Option<HeaderValue> {
-    headers.get(CONTENT_TYPE).filter(|media| media.as_bytes().starts_with(WEB.as_bytes())).cloned()
+    let is_web = |media: &&HeaderValue| {
+        let rest = media.as_bytes().strip_prefix(WEB.as_bytes());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"-text") || b"+; ".contains(&rest[0]))
+    };
+    headers.get(CONTENT_TYPE).filter(is_web).cloned()
 }
 
 fn refused(origin: &HeaderValue) -> Error {
