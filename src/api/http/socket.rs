@@ -179,7 +179,12 @@ impl Line {
                 frame = stream.next() => match frame {
                     Some(Ok(Frame::Text(text))) => self.publish(text.into(), "text/plain").await?,
                     Some(Ok(Frame::Binary(bytes))) => self.publish(bytes, "").await?,
-                    Some(Ok(Frame::Close(_))) | None => return Err(End::Gone),
+                    Some(Ok(Frame::Close(_))) => {
+                        // The answer to it is in line, and goes out with this.
+                        let _ = self.within(|sink| Box::pin(sink.close())).await;
+                        return Err(End::Gone);
+                    }
+                    None => return Err(End::Gone),
                     // What answers a ping was put in line when it was read.
                     Some(Ok(_)) => self.flush().await?,
                     Some(Err(error)) => return Err(error.into()),
