@@ -148,8 +148,9 @@ async fn run(session: Session, upgrade: OnUpgrade, opened: Opened) {
     let stall = session.host.broker.options().stall_timeout;
     let mut line = Line { session, sink, stall };
     if let Err(End::Close(code, reason)) = line.converse(stream, opened).await {
-        let mut reason = reason;
-        reason.truncate(reason.floor_char_boundary(CLOSE_REASON_BYTES_MAX));
+        let whole = (0..=CLOSE_REASON_BYTES_MAX).rev().find_map(|end| reason.get(..end));
+        let reason =
+            if reason.len() > CLOSE_REASON_BYTES_MAX { whole.unwrap_or_default().to_owned() } else { reason };
         let frame = Frame::Close(Some(CloseFrame { code, reason: reason.into() }));
         let _ = tokio::time::timeout(WEBSOCKET_CLOSE_MAX, async {
             line.sink.send(frame).await?;
