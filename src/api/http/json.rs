@@ -58,7 +58,7 @@ pub struct CloudEvent<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     datacontenttype: &'a str,
     #[serde(flatten)]
-    data: EventData<'a>,
+    data: Option<EventData<'a>>,
 }
 
 /// What the data of an event is in JSON.
@@ -78,11 +78,13 @@ impl<'a> CloudEvent<'a> {
         // Data without a type is JSON to a reader of events, so what is text has to say so.
         let typed = if view.content_type.is_empty() { "text/plain" } else { view.content_type };
         let data = match Payload::of(view.payload, view.content_type) {
-            Payload::Text(text) => EventData::Text(text),
-            Payload::Data(value) => EventData::Value(value),
-            Payload::Base64(text) => EventData::Base64(text),
+            Payload::Text("") => None,
+            Payload::Text(text) => Some(EventData::Text(text)),
+            Payload::Data(value) => Some(EventData::Value(value)),
+            Payload::Base64(text) => Some(EventData::Base64(text)),
         };
-        let datacontenttype = if matches!(data, EventData::Text(_)) { typed } else { view.content_type };
+        let datacontenttype =
+            if matches!(data, Some(EventData::Text(_))) { typed } else { view.content_type };
         let attributes = cloudevent::attributes(view, topic, epoch).into_iter().collect();
         CloudEvent { attributes, datacontenttype, data }
     }

@@ -148,8 +148,9 @@ async fn run(session: Session, upgrade: OnUpgrade, opened: Opened) {
     let stall = session.host.broker.options().stall_timeout;
     let mut line = Line { session, sink, stall };
     if let Err(End::Close(code, reason)) = line.converse(stream, opened).await {
-        let mut reason = reason;
-        reason.truncate(reason.floor_char_boundary(CLOSE_REASON_BYTES_MAX));
+        let whole = (0..=CLOSE_REASON_BYTES_MAX).rev().find_map(|end| reason.get(..end));
+        let reason =
+            if reason.len() > CLOSE_REASON_BYTES_MAX { whole.unwrap_or_default().to_owned() } else { reason };
         let frame = Frame::Close(Some(CloseFrame { code, reason: reason.into() }));
         let _ = tokio::time::timeout(WEBSOCKET_CLOSE_MAX, async {
             line.sink.send(frame).await?;
@@ -179,7 +180,12 @@ impl Line {
                 frame = stream.next() => match frame {
                     Some(Ok(Frame::Text(text))) => self.publish(text.into(), "text/plain").await?,
                     Some(Ok(Frame::Binary(bytes))) => self.publish(bytes, "").await?,
-                    Some(Ok(Frame::Close(_))) | None => return Err(End::Gone),
+                    Some(Ok(Frame::Close(_))) => {
+                        // The answer to it is in line, and goes out with this.
+                        let _ = self.within(|sink| Box::pin(sink.close())).await;
+                        return Err(End::Gone);
+                    }
+                    None => return Err(End::Gone),
                     // What answers a ping was put in line when it was read.
                     Some(Ok(_)) => self.flush().await?,
                     Some(Err(error)) => return Err(error.into()),
