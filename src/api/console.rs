@@ -6,7 +6,7 @@
 
 mod asked;
 mod file;
-mod shown;
+pub mod shown;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Request, Response};

@@ -3,6 +3,7 @@
 //! Whoever answers makes [`Answer`]s of its own; refusals are [`status::http`].
 
 pub mod body;
+mod description;
 mod events;
 mod json;
 mod media;
@@ -37,6 +38,8 @@ pub enum Resource {
     Page,
     /// What the console shows, as JSON.
     Shown,
+    /// What is here, for programs that read OpenAPI.
+    Description,
 }
 
 impl Resource {
@@ -44,6 +47,7 @@ impl Resource {
     pub fn at(path: &str) -> Option<Resource> {
         match path {
             "/" => Some(Resource::Page),
+            "/openapi.json" => Some(Resource::Description),
             _ if path.starts_with("/v1/") => Some(Resource::Topic),
             _ if path.starts_with("/topics/") => Some(Resource::Momento),
             _ if path.starts_with("/console/") => Some(Resource::Page),
@@ -56,7 +60,7 @@ impl Resource {
     pub fn wants_to_know(self) -> bool {
         match self {
             Resource::Topic | Resource::Momento | Resource::Shown => true,
-            Resource::Page => false,
+            Resource::Page | Resource::Description => false,
         }
     }
 
@@ -67,6 +71,7 @@ impl Resource {
             Resource::Momento => "/topics/{cache}/{topic}",
             Resource::Page => "/console/{file}",
             Resource::Shown => "/admin/v1/{resource}",
+            Resource::Description => "/openapi.json",
         }
     }
 }
@@ -84,7 +89,10 @@ pub fn answer(host: &Host, console: &Console, resource: Resource, request: Reque
         (Resource::Topic | Resource::Momento, _) => return wrong_method("GET, POST"),
         (Resource::Page, &Method::GET | &Method::HEAD) => return ready(console.page(&request)),
         (Resource::Shown, &Method::GET | &Method::HEAD) => return ready(console.shown(&request)),
-        (Resource::Page | Resource::Shown, _) => return wrong_method("GET, HEAD"),
+        (Resource::Description, &Method::GET | &Method::HEAD) => {
+            return Answer::Ready(Some(description::answer()));
+        }
+        (Resource::Page | Resource::Shown | Resource::Description, _) => return wrong_method("GET, HEAD"),
     };
     Answer::Own(Box::pin(async move { answering.await.unwrap_or_else(status::http) }))
 }

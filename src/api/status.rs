@@ -4,11 +4,13 @@
 //! machine-readable reason, QuotaFailure for a quota, RetryInfo for when to come back. Internal errors are logged here, and
 //! their cause is not told.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
+use schemars::JsonSchema;
+use serde::Serialize;
 use tonic::{Code as GrpcCode, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -46,7 +48,7 @@ pub fn http(error: Error) -> Response<Body> {
     if error.code() == Code::Internal {
         tracing::error!(?error, "internal error");
     }
-    let mut response = Response::new(Body::text(json(&error).to_string()));
+    let mut response = Response::new(Body::text(serde_json::to_vec(&json(&error)).unwrap_or_default()));
     *response.status_mut() = http_status(&error);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -64,27 +66,58 @@ pub fn http(error: Error) -> Response<Body> {
 #[derive(Debug, Clone)]
 pub struct Refused(pub Code, pub Arc<str>);
 
-/// An error in JSON: `{"error": {…}}`.
-pub fn json(error: &Error) -> serde_json::Value {
-    let mut told =
-        serde_json::json!({ "code": error.code().as_str().to_ascii_uppercase(), "message": error.message() });
-    let list = |violations: &[Violation]| -> serde_json::Value {
-        let one = |Violation { field, description }: &Violation| serde_json::json!({ "field": field, "description": description });
-        violations.iter().map(one).collect()
+/// What a refusal is in JSON.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Refusal {
+    error: Told,
+}
+
+/// Why it was refused.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Told {
+    /// The canonical code of gRPC, such as `NOT_FOUND`.
+    code: String,
+    /// What to change.
+    message: String,
+    /// For programs, such as `TOPIC_NOT_FOUND`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// What of the request is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    violations: Vec<Wrong>,
+    /// What belongs to the reason.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    details: BTreeMap<String, String>,
+    /// When to come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_seconds: Option<f64>,
+}
+
+/// A part of a request that is wrong.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Wrong {
+    field: String,
+    description: String,
+}
+
+/// An error in JSON.
+pub fn json(error: &Error) -> Refusal {
+    let wrong = |Violation { field, description }: &Violation| Wrong {
+        field: field.clone(),
+        description: description.clone(),
     };
-    if let Some(reason) = error.reason_code() {
-        told["reason"] = reason.into();
+    let details = error.metadata().iter().map(|(name, value)| (name.to_string(), value.clone()));
+    Refusal {
+        error: Told {
+            code: error.code().as_str().to_ascii_uppercase(),
+            message: error.message().to_owned(),
+            reason: error.reason_code().map(str::to_owned),
+            violations: error.violations().iter().map(wrong).collect(),
+            details: details.collect(),
+            retry_after_seconds: error.retry_delay().map(|delay| delay.as_secs_f64()),
+        },
     }
-    if !error.violations().is_empty() {
-        told["violations"] = list(error.violations());
-    }
-    if !error.metadata().is_empty() {
-        told["details"] = serde_json::json!(error.metadata());
-    }
-    if let Some(delay) = error.retry_delay() {
-        told["retryAfterSeconds"] = delay.as_secs_f64().into();
-    }
-    serde_json::json!({ "error": told })
 }
 
 fn http_status(error: &Error) -> StatusCode {

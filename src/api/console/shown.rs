@@ -3,13 +3,14 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::proto::v1;
 
 /// The server as a whole.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Server {
     version: String,
@@ -36,7 +37,7 @@ pub struct Server {
 }
 
 /// What has gone in and out.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Traffic {
     published_messages: u64,
@@ -46,7 +47,7 @@ pub struct Traffic {
 }
 
 /// A page of namespaces.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Namespaces {
     namespaces: Vec<Namespace>,
@@ -55,7 +56,7 @@ pub struct Namespaces {
 }
 
 /// A namespace.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Namespace {
     namespace: String,
@@ -63,7 +64,7 @@ pub struct Namespace {
 }
 
 /// A page of topics.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Topics {
     topics: Vec<Topic>,
@@ -72,7 +73,7 @@ pub struct Topics {
 }
 
 /// A topic.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Topic {
     namespace: String,
@@ -90,7 +91,7 @@ pub struct Topic {
 }
 
 /// How much of a topic is kept.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Retention {
     max_bytes: u64,
@@ -99,7 +100,7 @@ pub struct Retention {
 }
 
 /// The subscriptions of a topic that are furthest behind.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Subscriptions {
     subscriptions: Vec<Subscription>,
@@ -107,7 +108,7 @@ pub struct Subscriptions {
 }
 
 /// A subscription.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Subscription {
     subscription_id: String,
@@ -121,7 +122,7 @@ pub struct Subscription {
 }
 
 /// A page of webhooks.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Webhooks {
     webhooks: Vec<Webhook>,
@@ -130,7 +131,7 @@ pub struct Webhooks {
 }
 
 /// A webhook, as far as an operator looks after it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Webhook {
     namespace: String,

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -16,7 +17,7 @@ use crate::topic::record::View;
 use crate::topic::{Discontinuity, Position, TopicName, cloudevent};
 
 /// A message as it is delivered.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Message<'a> {
     /// Which history of the topic.
@@ -51,7 +52,7 @@ pub struct Message<'a> {
 }
 
 /// A message as a CloudEvent in JSON.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct CloudEvent<'a> {
     #[serde(flatten)]
     attributes: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
@@ -62,7 +63,7 @@ pub struct CloudEvent<'a> {
 }
 
 /// What the data of an event is in JSON.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 enum EventData<'a> {
     #[serde(rename = "data")]
     Text(&'a str),
@@ -91,7 +92,7 @@ impl<'a> CloudEvent<'a> {
 }
 
 /// What a payload is in JSON.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Payload<'a> {
     /// Text.
@@ -165,7 +166,7 @@ pub fn time(unix_nanos: u64) -> String {
 }
 
 /// What is told beside messages.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged, rename_all_fields = "camelCase")]
 pub enum Notice {
     /// The first of all.

@@ -11,6 +11,7 @@ use std::marker::PhantomData;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -23,7 +24,7 @@ use crate::limits::BATCH_MESSAGES_MAX;
 use crate::topic::{Message, cloudevent};
 
 /// A message in JSON.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Written {
     /// A UUID; without one the message gets one.
@@ -39,12 +40,16 @@ pub struct Written {
     base64: Option<String>,
     /// What the server decides.
     #[serde(rename = "epoch")]
+    #[schemars(with = "Option<serde_json::Value>")]
     _epoch: IgnoredAny,
     #[serde(rename = "sequence")]
+    #[schemars(with = "Option<serde_json::Value>")]
     _sequence: IgnoredAny,
     #[serde(rename = "time")]
+    #[schemars(with = "Option<serde_json::Value>")]
     _time: IgnoredAny,
     #[serde(rename = "publisher")]
+    #[schemars(with = "Option<serde_json::Value>")]
     _publisher: IgnoredAny,
 }
 

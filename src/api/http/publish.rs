@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -29,7 +30,7 @@ const ATTRIBUTE: &str = "bugle-attribute-";
 const EVENT: &str = "ce-specversion";
 
 /// Where what was published is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Published {
     /// Which history of the topic.
     pub epoch: u64,
