@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes};
 use smallvec::smallvec;
 
 use super::written::Written;
-use crate::topic::Slices;
+use crate::topic::{Charge, Slices};
 
 /// Bytes of the prefix of a gRPC message: a flag and the length.
 pub const PREFIX_BYTES: usize = 5;
@@ -42,9 +42,26 @@ impl Frame {
         Frame { prefix: prefix(bytes), prefix_taken: 0, slices, at: 0, left, written: None }
     }
 
+    /// Bytes as they are, which stand in the memory budget until they are written.
+    pub fn held(bytes: Vec<u8>, charge: Charge) -> Frame {
+        Frame::from(Bytes::from_owner(Held { bytes, _charge: charge }))
+    }
+
     /// The same frame, with what is to be told when it is written.
     pub fn telling(self, written: Option<Box<Written>>) -> Frame {
         Frame { written, ..self }
+    }
+}
+
+/// What was encoded for one client, with its place in the memory budget.
+struct Held {
+    bytes: Vec<u8>,
+    _charge: Charge,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -108,7 +125,21 @@ impl Buf for Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topic::Budget;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_is_held_for_a_client_stands_in_the_budget_until_it_is_written() {
+        let budget = Budget::new(1000);
+        let charge = Budget::charge(&budget, 300).unwrap();
+        let mut frame = Frame::held(vec![7; 300], charge);
+        frame.advance(299);
+        assert_eq!((budget.used(), frame.chunk()), (300, &[7][..]));
+        frame.advance(1);
+        assert_eq!(budget.used(), 0);
+        drop(Frame::held(Vec::new(), Budget::charge(&budget, 5).unwrap()));
+        assert_eq!(budget.used(), 0);
+    }
 
     proptest! {
         #[test]

@@ -13,6 +13,7 @@ use futures::Stream;
 
 use super::admission::Admission;
 use super::caller::Caller;
+use super::frame::Frame;
 use super::publishing::Publishing;
 use super::rights::{Rights, Stay};
 use super::subscribing::Subscribing;
@@ -20,7 +21,7 @@ use super::written::{Recipient, Written};
 use super::{Logging, Options};
 use crate::auth::{Action, Identity, Resource};
 use crate::broker::{Broker, Delivery, Subscribe, Subscription};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::metrics::Durations;
 use crate::quota::Account;
 use crate::store::{Receipt, unix_nanos};
@@ -149,6 +150,11 @@ impl Host {
     }
 }
 
+fn no_room() -> Error {
+    let message = "the memory budget has no room for what is to be delivered; subscribe again";
+    Error::new(Code::Unavailable, message).reason("MEMORY_BUDGET")
+}
+
 impl Deref for Host {
     type Target = Shared;
 
@@ -171,6 +177,13 @@ impl Opened {
             subscription: self.subscription.id(),
             peer: self.subscription.peer(),
         })
+    }
+
+    /// The frame of what was encoded of messages for its client, which may take it slowly: it stands in the memory
+    /// budget until it is written. Errors: there is no room for it, and the client has to come again.
+    pub fn hold(&self, encoded: Vec<u8>) -> Result<Frame> {
+        let charge = self.host.broker.charge(encoded.capacity()).ok_or_else(no_room)?;
+        Ok(Frame::held(encoded, charge))
     }
 
     /// It is over, for this reason.

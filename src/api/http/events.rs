@@ -110,23 +110,9 @@ struct Events {
 }
 
 impl Events {
-    /// Appends what was delivered; the frame of a run is its own, which tells when it is written.
-    fn put(&self, out: &mut String, delivery: Delivery) -> Option<Frame> {
-        match delivery {
-            Delivery::Messages(run) => return Some(self.messages(std::mem::take(out), run)),
-            Delivery::Heartbeat(newest, _) => {
-                let _ = write!(out, ": heartbeat {newest}\n\n");
-            }
-            notice => {
-                if let Some((notice, name, behind)) = Notice::of(&notice) {
-                    event(out, Some(&name), behind, &notice);
-                }
-            }
-        }
-        None
-    }
-
-    fn messages(&self, mut out: String, mut run: Run) -> Frame {
+    /// The frame of a run, behind the notices that are there already. Errors: the memory budget has no room for
+    /// it, and the client has to resume.
+    fn messages(&self, mut out: String, mut run: Run) -> Result<Frame> {
         let epoch = self.opened.subscription().epoch();
         let written = self.opened.written(&mut run);
         for view in run.slices.iter().flat_map(|slice| messages(slice)) {
@@ -139,7 +125,23 @@ impl Events {
                 false => event(&mut out, None, Some(position), &Message::of(&view, epoch)),
             }
         }
-        Frame::from(Bytes::from(out)).telling(written)
+        Ok(self.opened.hold(out.into_bytes())?.telling(written))
+    }
+
+    /// The end with its reason, behind what is there already.
+    fn end(&mut self, mut out: String, error: &Error) -> Frame {
+        self.ended = true;
+        event(&mut out, Some("error"), None, &status::json(error));
+        Bytes::from(out).into()
+    }
+}
+
+/// Appends a notice; a heartbeat is a comment.
+fn put(out: &mut String, delivery: &Delivery) {
+    if let Delivery::Heartbeat(newest, _) = delivery {
+        let _ = write!(out, ": heartbeat {newest}\n\n");
+    } else if let Some((notice, name, behind)) = Notice::of(delivery) {
+        event(out, Some(&name), behind, &notice);
     }
 }
 
@@ -180,22 +182,20 @@ impl http_body::Body for Events {
         loop {
             let frame = match Pin::new(&mut this.opened).poll_next(cx) {
                 Poll::Pending if out.is_empty() => return Poll::Pending,
-                Poll::Pending => None,
-                Poll::Ready(Some(Ok(delivery))) => match this.put(&mut out, delivery) {
-                    None => continue,
-                    frame => frame,
-                },
-                Poll::Ready(Some(Err(error))) => {
-                    this.ended = true;
-                    event(&mut out, Some("error"), None, &status::json(&error));
-                    None
+                Poll::Pending => Bytes::from(out).into(),
+                Poll::Ready(Some(Ok(Delivery::Messages(run)))) => {
+                    this.messages(out, run).unwrap_or_else(|error| this.end(String::new(), &error))
                 }
+                Poll::Ready(Some(Ok(delivery))) => {
+                    put(&mut out, &delivery);
+                    continue;
+                }
+                Poll::Ready(Some(Err(error))) => this.end(out, &error),
                 Poll::Ready(None) => {
                     this.ended = true;
-                    None
+                    Bytes::from(out).into()
                 }
             };
-            let frame = frame.unwrap_or_else(|| Bytes::from(out).into());
             return Poll::Ready(Some(Ok(BodyFrame::data(frame))));
         }
     }

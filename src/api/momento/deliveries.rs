@@ -23,7 +23,6 @@ use crate::api::frame::{Frame, prefix};
 use crate::api::host::Opened;
 use crate::api::intake::Intake;
 use crate::api::reply::Answer;
-use crate::api::written::Written;
 use crate::broker::Delivery;
 use crate::error::{Code, Error, Result};
 use crate::proto::momento::cache_client::pubsub::{
@@ -31,7 +30,7 @@ use crate::proto::momento::cache_client::pubsub::{
     subscription_item::Kind,
 };
 use crate::store::unix_nanos;
-use crate::topic::{Charge, Discontinuity, Run, record};
+use crate::topic::{Discontinuity, Run, record};
 
 /// A subscription as a response body.
 struct Deliveries {
@@ -40,18 +39,6 @@ struct Deliveries {
     /// The end, where it waits behind what came before it.
     end: Option<Box<HeaderMap>>,
     ended: bool,
-}
-
-/// What is sent at once, with its place in the memory budget.
-struct Encoded {
-    bytes: Vec<u8>,
-    _charge: Option<Charge>,
-}
-
-impl AsRef<[u8]> for Encoded {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
 }
 
 /// Answers a Subscribe. What its metadata say of a timeout is for calls that end.
@@ -95,17 +82,16 @@ async fn open(
 }
 
 impl Deliveries {
-    /// Encodes a run behind what is there already.
+    /// The frame of a run, behind the notices that are there already.
     /// Errors: the memory budget has no room for it, and the client has to resume.
-    fn encode(&mut self, out: &mut Vec<u8>, mut run: Run) -> Result<(Charge, Option<Box<Written>>)> {
+    fn frame(&self, mut out: Vec<u8>, mut run: Run) -> Result<Frame> {
         let written = self.opened.written(&mut run);
         let page = self.opened.subscription().epoch();
         out.reserve(run.bytes + OVERHEAD_BYTES);
         for slice in &run.slices {
-            record::messages(slice).for_each(|view| item::put(out, &view, page));
+            record::messages(slice).for_each(|view| item::put(&mut out, &view, page));
         }
-        let charge = self.momento.host.broker.charge(out.capacity()).ok_or_else(no_room)?;
-        Ok((charge, written))
+        Ok(self.opened.hold(out)?.telling(written))
     }
 
     /// The end of the stream, for a client that decides by the code whether to come back: a topic that is
@@ -145,17 +131,15 @@ impl http_body::Body for Deliveries {
         if this.ended {
             return Poll::Ready(None);
         }
-        let (mut bytes, mut charge, mut written) = (Vec::new(), None, None);
+        let mut bytes = Vec::new();
         loop {
             match Pin::new(&mut this.opened).poll_next(cx) {
                 Poll::Pending if bytes.is_empty() => return Poll::Pending,
                 Poll::Pending | Poll::Ready(None) => break,
                 Poll::Ready(Some(Ok(Delivery::Messages(run)))) => {
-                    match this.encode(&mut bytes, run) {
-                        Ok((held, told)) => (charge, written) = (Some(held), told),
-                        Err(error) => return Poll::Ready(Some(Ok(BodyFrame::trailers(this.end(error))))),
-                    }
-                    break;
+                    let frame = this.frame(bytes, run).map(BodyFrame::data);
+                    let frame = frame.unwrap_or_else(|error| BodyFrame::trailers(this.end(error)));
+                    return Poll::Ready(Some(Ok(frame)));
                 }
                 Poll::Ready(Some(Ok(notice))) => put_notice(&mut bytes, &notice),
                 Poll::Ready(Some(Err(error))) => {
@@ -171,18 +155,12 @@ impl http_body::Body for Deliveries {
         if bytes.is_empty() {
             return Poll::Ready(None);
         }
-        let frame = Frame::from(Bytes::from_owner(Encoded { bytes, _charge: charge }));
-        Poll::Ready(Some(Ok(BodyFrame::data(frame.telling(written)))))
+        Poll::Ready(Some(Ok(BodyFrame::data(Bytes::from(bytes).into()))))
     }
 
     fn is_end_stream(&self) -> bool {
         self.ended && self.end.is_none()
     }
-}
-
-fn no_room() -> Error {
-    let message = "the memory budget has no room for what is to be delivered; subscribe again";
-    Error::new(Code::Unavailable, message).reason("MEMORY_BUDGET")
 }
 
 /// Appends what clients are told beside items; of the rest they know nothing.
