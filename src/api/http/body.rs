@@ -1,17 +1,27 @@
 //! The body of a request, read whole within the same bounds as a gRPC message: a cap on its size, and
-//! what has come of it stands in the memory budget.
+//! what has come of it stands in the memory budget; and within a time, for nothing ends it otherwise.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
+use tokio::time::timeout;
 
 use crate::api::host::Host;
 use crate::api::intake::Held;
 use crate::error::{Code, Error, Result};
+use crate::limits::HTTP_BODY_DEADLINE;
 
-/// The whole of a body. Errors: it is larger than messages may be, there is no room for it, or it ended
-/// before its end.
-pub async fn read(host: &Host, mut body: Incoming) -> Result<Bytes> {
+/// The whole of a body. Errors: it is larger than messages may be, there is no room for it, it ended before
+/// its end, or it did not come in time.
+pub async fn read(host: &Host, body: Incoming) -> Result<Bytes> {
+    let Ok(read) = timeout(HTTP_BODY_DEADLINE, whole(host, body)).await else {
+        let message = format!("the body of the request did not come within {HTTP_BODY_DEADLINE:?}");
+        return Err(Error::new(Code::Cancelled, message).reason("REQUEST_TIMEOUT"));
+    };
+    read
+}
+
+async fn whole(host: &Host, mut body: Incoming) -> Result<Bytes> {
     let most = host.max_message_bytes;
     if body.size_hint().lower() > most as u64 {
         return Err(too_large(most));

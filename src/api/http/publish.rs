@@ -10,7 +10,6 @@ use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::media::Form;
@@ -19,8 +18,7 @@ use super::{Query, body, topic_name};
 use crate::api::Body;
 use crate::api::caller::Caller;
 use crate::api::host::Host;
-use crate::error::{Code, Error, Result};
-use crate::limits::HTTP_BODY_DEADLINE;
+use crate::error::{Error, Result};
 use crate::store::{Receipt, unix_nanos};
 use crate::topic::{Message, Position, TopicName, cloudevent};
 
@@ -49,11 +47,8 @@ pub async fn answer(host: Host, request: Request<Incoming>) -> Result<Response<B
     let name = topic_name(head.uri.path())?;
     Query::parse(&head.uri, &[])?;
     check(&head.headers)?;
-    let Ok(payload) = timeout(HTTP_BODY_DEADLINE, body::read(&host, sent)).await else {
-        let message = format!("the body of the request did not come within {HTTP_BODY_DEADLINE:?}");
-        return Err(Error::new(Code::Cancelled, message).reason("REQUEST_TIMEOUT"));
-    };
-    let published = publish(&host, &name, messages(&head, payload?), &caller, accepted).await?;
+    let payload = body::read(&host, sent).await?;
+    let published = publish(&host, &name, messages(&head, payload), &caller, accepted).await?;
     let mut response = Response::new(Body::text(serde_json::to_vec(&published).unwrap_or_default()));
     let json = http::HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);
