@@ -33,7 +33,7 @@ use crate::server::tls::Tls;
 use crate::server::wire::Wire;
 
 /// A connection without a request that is told to go away gets this long to do so.
-pub const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What all connections of a listener have in common.
 pub struct Greeting {
@@ -149,41 +149,62 @@ fn http2(greeting: &Greeting, streams: Streams) -> http2::Builder<Streams> {
     builder
 }
 
-type Connection = http2::Connection<TokioIo<Paced<Wire>>, Connected, Streams>;
+/// A connection of some HTTP, which its task drives to its end.
+pub trait Driven: Future<Output = hyper::Result<()>> {
+    /// Whether one whose first request is late is told to go away before it is closed.
+    const IS_TOLD: bool;
 
-async fn drive(mut connection: Pin<&mut Connection>, peer: &Peer, gate: &Gate, deadline: Instant) {
+    /// Takes no new requests, and ends with those that are there.
+    fn leave(self: Pin<&mut Self>);
+}
+
+impl Driven for http2::Connection<TokioIo<Paced<Wire>>, Connected, Streams> {
+    const IS_TOLD: bool = true;
+
+    fn leave(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Drives a connection to its end; false where that is not its own: it failed, was asked to close, or was late.
+pub async fn drive<C: Driven>(
+    mut connection: Pin<&mut C>,
+    peer: &Peer,
+    gate: &Gate,
+    deadline: Instant,
+) -> bool {
     // Boxed, so that it costs nothing once the first request is there.
     let mut deadline: Option<Pin<Box<Sleep>>> = Some(Box::pin(sleep_until(deadline)));
     let mut leaving = false;
     poll_fn(|cx| {
         loop {
             if let Poll::Ready(result) = connection.as_mut().poll(cx) {
-                if let Err(error) = result {
+                if let Err(error) = &result {
                     tracing::debug!(%peer, %error, "the connection failed");
                 }
-                return Poll::Ready(());
+                return Poll::Ready(result.is_ok());
             }
             let asked = peer.poll_asked(cx);
             if asked == Asked::Close {
-                return Poll::Ready(());
+                return Poll::Ready(false);
             }
             if gate.is_open() {
                 deadline = None;
             }
             let late = deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready());
-            if late && leaving {
+            if late && (leaving || !C::IS_TOLD) {
                 tracing::debug!(%peer, "closed: there was no request in time");
-                return Poll::Ready(());
+                return Poll::Ready(false);
             }
             if leaving || !(late || asked == Asked::Drain) {
                 return Poll::Pending;
             }
             leaving = true;
-            connection.as_mut().graceful_shutdown();
+            connection.as_mut().leave();
             deadline = (!gate.is_open()).then(|| Box::pin(sleep(LINGER)));
         }
     })
-    .await;
+    .await
 }
 
 /// The services as one connection sees them: every request carries who sent it.

@@ -16,9 +16,9 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::time::Instant;
 
-use super::connection::{Gate, Greeting, LINGER};
+use super::connection::{Driven, Gate, Greeting, drive};
 use super::connections::Streams;
 use super::protocol::Begun;
 use super::wire::Wire;
@@ -60,41 +60,12 @@ fn builder(greeting: &Greeting) -> http1::Builder {
     builder
 }
 
-type Connection = http1::UpgradeableConnection<TokioIo<Begun<Wire>>, Connected>;
+impl Driven for http1::UpgradeableConnection<TokioIo<Begun<Wire>>, Connected> {
+    const IS_TOLD: bool = false;
 
-/// Drives a connection to its end; false where it was asked to close, or was too late.
-async fn drive(mut connection: Pin<&mut Connection>, peer: &Peer, gate: &Gate, deadline: Instant) -> bool {
-    let mut deadline: Option<Pin<Box<Sleep>>> = Some(Box::pin(sleep_until(deadline)));
-    let mut leaving = false;
-    poll_fn(|cx| {
-        loop {
-            if let Poll::Ready(result) = connection.as_mut().poll(cx) {
-                if let Err(error) = &result {
-                    tracing::debug!(%peer, %error, "the connection failed");
-                }
-                return Poll::Ready(result.is_ok());
-            }
-            let asked = peer.poll_asked(cx);
-            if asked == Asked::Close {
-                return Poll::Ready(false);
-            }
-            if gate.is_open() {
-                deadline = None;
-            }
-            let late = deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready());
-            if late {
-                tracing::debug!(%peer, "closed: there was no request in time");
-                return Poll::Ready(false);
-            }
-            if leaving || asked != Asked::Drain {
-                return Poll::Pending;
-            }
-            leaving = true;
-            connection.as_mut().graceful_shutdown();
-            deadline = (!gate.is_open()).then(|| Box::pin(sleep(LINGER)));
-        }
-    })
-    .await
+    fn leave(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
 }
 
 /// Does this work until it is done, or the connection is to be closed.
