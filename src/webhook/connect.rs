@@ -7,7 +7,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use tower_service::Service;
 
 use super::address::Allow;
@@ -72,32 +72,56 @@ fn check(allow: &Allow, host: &str, addresses: impl Iterator<Item = IpAddr>) -> 
     }
 }
 
-/// The client that talks to the public internet and to these, and trusts the authorities of the system and
-/// those of this file. Errors: the file cannot be used.
-pub fn client(allow: Arc<Allow>, authorities: Option<&Path>) -> Result<Http> {
-    let mut http = HttpConnector::new_with_resolver(Checked(allow));
-    http.enforce_http(false);
-    http.set_nodelay(true);
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
-    if let Some(path) = authorities {
-        for authority in read(path)? {
-            roots.add(authority).map_err(|error| unusable(path, &error))?;
+/// The client of all webhooks, made when the first of them sends: the authorities of a system lie in hundreds of
+/// files, which a server without webhooks need not read.
+pub struct Connecting {
+    allow: Arc<Allow>,
+    own: RootCertStore,
+    tls: ConfigBuilder<ClientConfig, WantsVerifier>,
+    http: OnceLock<Http>,
+}
+
+impl Connecting {
+    /// To the public internet and to these, trusting the authorities of the system and those of this file.
+    /// Errors: the file cannot be used.
+    pub fn new(allow: Arc<Allow>, authorities: Option<&Path>) -> Result<Connecting> {
+        let mut own = RootCertStore::empty();
+        if let Some(path) = authorities {
+            for authority in read(path)? {
+                own.add(authority).map_err(|error| unusable(path, &error))?;
+            }
         }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Error::new(Code::Internal, "TLS has no version").because(error))?;
+        Ok(Connecting { allow, own, tls, http: OnceLock::new() })
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Error::new(Code::Internal, "TLS has no version").because(error))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let connector = HttpsConnector::from((http, Arc::new(tls)));
-    Ok(Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS)
-        .build(connector))
+
+    /// Whether it is made.
+    pub fn is_made(&self) -> bool {
+        self.http.get().is_some()
+    }
+
+    /// The client. The first time this reads files.
+    pub fn http(&self) -> &Http {
+        self.http.get_or_init(|| self.make())
+    }
+
+    fn make(&self) -> Http {
+        let mut http = HttpConnector::new_with_resolver(Checked(self.allow.clone()));
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        let mut roots = self.own.clone();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let tls = self.tls.clone().with_root_certificates(roots).with_no_client_auth();
+        let connector = HttpsConnector::from((http, Arc::new(tls)));
+        Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .build(connector)
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>> {

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use super::attempt::{self, Answered};
 use super::backoff::Backoff;
-use super::connect::Http;
+use super::connect::{Connecting, Http};
 use super::definition::Definition;
 use super::event::{Event, Notice};
 use super::standing::Standing;
@@ -31,7 +31,7 @@ pub struct Shared {
     /// The open topics.
     pub broker: Arc<Broker>,
     /// The client.
-    pub http: Http,
+    pub connecting: Connecting,
     /// Requests at once.
     pub permits: Semaphore,
     /// How waits grow.
@@ -85,6 +85,16 @@ impl Delivery {
                 }
             }
         }
+    }
+
+    /// The client; made away from those whom its files would keep waiting.
+    async fn http(&self) -> &Http {
+        if !self.shared.connecting.is_made() {
+            let shared = self.shared.clone();
+            // Were it not made then, the next line would make it.
+            let _ = tokio::task::spawn_blocking(move || shared.connecting.http().clone()).await;
+        }
+        self.shared.connecting.http()
     }
 
     /// Follows the topic from where it is; `Done` is to begin again.
@@ -219,13 +229,14 @@ impl Delivery {
                 retry_after: None,
             };
         };
+        let http = self.http().await;
         let (broker, begun) = (&self.shared.broker, unix_nanos());
         let (recorder, topic) = (broker.recorder(), &self.definition.topic);
         let is_sampled = event.created.is_some_and(|created| created.is_sampled());
         let context = recorder.begin(Some(topic), event.created, is_sampled, begun);
         let told = told.into_iter().flatten().map(Notice::header);
         let endpoint = (&*self.definition, &self.target);
-        let answered = attempt::send(&self.shared.http, endpoint, event, told, context).await;
+        let answered = attempt::send(http, endpoint, event, told, context).await;
         let ended = unix_nanos();
         Durations::record(&broker.metrics().durations().webhook, begun, ended);
         self.standing.attempted(answered.outcome);
@@ -261,6 +272,6 @@ impl Delivery {
             return Err(Error::new(Code::Internal, "the event of the test cannot be made"));
         };
         let endpoint = (&*self.definition, &self.target);
-        Ok(attempt::send(&self.shared.http, endpoint, &event, std::iter::empty(), None).await)
+        Ok(attempt::send(self.http().await, endpoint, &event, std::iter::empty(), None).await)
     }
 }

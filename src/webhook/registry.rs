@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::address::Allow;
 use super::attempt::Answered;
 use super::backoff::Backoff;
-use super::connect;
+use super::connect::Connecting;
 use super::definition::{Definition, Origin};
 use super::delivery::{Delivery, Shared};
 use super::snapshot::Snapshot;
@@ -73,11 +73,11 @@ impl Webhooks {
     /// None yet. Errors: the file of authorities cannot be used.
     pub fn new(broker: Arc<Broker>, options: Options) -> Result<Arc<Webhooks>> {
         let allow = Arc::new(options.allow);
-        let http = connect::client(allow.clone(), options.authorities.as_deref())?;
+        let connecting = Connecting::new(allow.clone(), options.authorities.as_deref())?;
         let backoff =
             Backoff { initial: options.retry_initial, max: options.retry_max.max(options.retry_initial) };
         let permits = Semaphore::new(options.max_concurrent.clamp(1, Semaphore::MAX_PERMITS));
-        let shared = Arc::new(Shared { broker, http, permits, backoff });
+        let shared = Arc::new(Shared { broker, connecting, permits, backoff });
         Ok(Arc::new(Webhooks { shared, allow, entries: Mutex::default() }))
     }
 
