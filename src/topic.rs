@@ -7,10 +7,12 @@ mod batch;
 mod broadcast;
 mod budget;
 mod chunk;
+#[cfg(feature = "server")]
 pub mod cloudevent;
 mod discontinuity;
 mod fanout;
 mod log;
+pub mod media;
 mod message;
 mod name;
 mod pattern;

@@ -17,6 +17,7 @@ use std::pin::Pin;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
+pub use json::time;
 pub use path::{Query, token, topic_name};
 
 use super::console::Console;

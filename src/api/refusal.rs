@@ -8,6 +8,7 @@ use http::{Method, Request, Response, StatusCode, Version};
 use tonic::Status;
 
 use crate::api::body::Body;
+use crate::topic::media::media_type;
 
 /// Whether the request can be a gRPC call; `known` says that its path is a method.
 pub fn check<B>(request: &Request<B>, known: bool) -> Result<(), Box<Response<Body>>> {
@@ -74,8 +75,7 @@ enum Dialect<'a> {
 impl Dialect<'_> {
     fn of(content_type: Option<&HeaderValue>) -> Dialect<'_> {
         let text = content_type.and_then(|value| value.to_str().ok()).unwrap_or("");
-        let media_type = text.split(';').next().unwrap_or("").trim();
-        match media_type.strip_prefix("application/grpc") {
+        match media_type(text).strip_prefix("application/grpc") {
             Some("" | "+proto") => Dialect::Grpc,
             Some(rest) => match rest.strip_prefix('+') {
                 Some(codec) => Dialect::OtherCodec(codec),

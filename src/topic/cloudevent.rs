@@ -136,21 +136,8 @@ fn source(topic: &TopicName) -> String {
 
 /// A time of unix nanoseconds as RFC 3339 has it.
 pub fn rfc3339(unix_nanos: u64) -> String {
-    const DAY: u64 = 24 * 60 * 60;
-    let (seconds, nanos) = (unix_nanos / 1_000_000_000, unix_nanos % 1_000_000_000);
-    let (days, second) = (seconds / DAY, seconds % DAY);
-    // Years that begin in March, so that the day too many of leap years is their last; and all days are
-    // counted from the beginning of such a year that begins 400 of them.
-    let day = days + 719_468;
-    let (era, of_era) = (day / 146_097, day % 146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let march = (5 * of_year + 2) / 153;
-    let date = of_year - (153 * march + 2) / 5 + 1;
-    let month = if march < 10 { march + 3 } else { march - 9 };
-    let year = 400 * era + year + u64::from(month <= 2);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}.{nanos:09}Z")
+    let time = jiff::Timestamp::from_nanosecond(i128::from(unix_nanos));
+    time.map_or_else(|_| unix_nanos.to_string(), |time| format!("{time:.9}"))
 }
 
 #[cfg(test)]

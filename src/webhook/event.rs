@@ -7,12 +7,33 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::definition::{Definition, Format};
 use crate::store::unix_nanos;
+use crate::topic::media::{is_json, media_type};
 use crate::topic::record::{self, View};
 use crate::topic::{Batch, Discontinuity, Message, Position, TopicName, TraceContext, cloudevent};
+
+/// What is percent-encoded in the value of a header, as CloudEvents has it.
+const VALUE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
+/// What is percent-encoded in the name of one: all that HTTP does not have there, and the sign itself.
+const NAME: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'!')
+    .remove(b'#')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'^')
+    .remove(b'_')
+    .remove(b'`')
+    .remove(b'|')
+    .remove(b'~');
 
 /// A message that is to be delivered, with no part of the log.
 #[derive(Debug, Clone)]
@@ -126,7 +147,7 @@ fn raw(headers: &mut HeaderMap, view: &View<'_>) -> Bytes {
         }
     }
     for (name, value) in view.attributes() {
-        put(headers, &format!("bugle-attribute-{}", encoded(name, is_token)), value);
+        put(headers, &format!("bugle-attribute-{}", utf8_percent_encode(name, NAME)), value);
     }
     Bytes::copy_from_slice(view.payload)
 }
@@ -157,9 +178,8 @@ fn structured(headers: &mut HeaderMap, view: &View<'_>, epoch: u64, topic: &Topi
     if !view.content_type.is_empty() {
         object.insert("datacontenttype".to_owned(), view.content_type.into());
     }
-    let media = view.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_json = media == "application/json" || media == "text/json" || media.ends_with("+json");
-    let json = if is_json { serde_json::from_slice::<Value>(view.payload).ok() } else { None };
+    let media = media_type(view.content_type).to_ascii_lowercase();
+    let json = if is_json(&media) { serde_json::from_slice::<Value>(view.payload).ok() } else { None };
     let text = || view.text().filter(|_| media.starts_with("text/")).map(Value::from);
     match json.or_else(text) {
         Some(data) => object.insert("data".to_owned(), data),
@@ -170,24 +190,8 @@ fn structured(headers: &mut HeaderMap, view: &View<'_>, epoch: u64, topic: &Topi
 
 fn put(headers: &mut HeaderMap, name: &str, value: &str) {
     let name = HeaderName::from_bytes(name.as_bytes());
-    let value = HeaderValue::try_from(encoded(value, |c| matches!(c, b'!' | b'#'..=b'$' | b'&'..=b'~')));
+    let value = HeaderValue::try_from(utf8_percent_encode(value, VALUE).to_string());
     if let (Ok(name), Ok(value)) = (name, value) {
         headers.append(name, value);
     }
-}
-
-/// A text whose bytes are all plain, the others percent-encoded, as CloudEvents has it for headers.
-fn encoded(text: &str, is_plain: impl Fn(u8) -> bool) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match is_plain(byte) && byte != b'%' {
-            true => encoded.push(char::from(byte)),
-            false => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
-}
-
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$&'*+-.^_`|~".contains(&byte)
 }

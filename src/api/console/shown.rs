@@ -2,11 +2,11 @@
 //! people read them. Fields that are not known are left out.
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::api::http::time;
 use crate::proto::v1;
 
 /// The server as a whole.
@@ -257,11 +257,6 @@ fn traffic(traffic: v1::Traffic) -> Traffic {
 
 fn id(bytes: &Bytes) -> String {
     Uuid::from_slice(bytes).map(|id| id.to_string()).unwrap_or_default()
-}
-
-/// RFC 3339; empty for a time that no calendar has.
-fn time(unix_nanos: u64) -> String {
-    Timestamp::from_nanosecond(i128::from(unix_nanos)).map(|time| time.to_string()).unwrap_or_default()
 }
 
 fn seconds(duration: prost_types::Duration) -> f64 {

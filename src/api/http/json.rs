@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::broker::Delivery;
+use crate::topic::media::media_type;
 use crate::topic::record::View;
 use crate::topic::{Discontinuity, Position, TopicName, cloudevent};
 
@@ -146,7 +147,7 @@ enum Kind {
 
 impl Kind {
     fn of(content_type: &str) -> Kind {
-        let media = content_type.split(';').next().unwrap_or_default().trim();
+        let media = media_type(content_type);
         let is = |name: &str| media.eq_ignore_ascii_case(name);
         let ends = |end: &str| media.len() > end.len() && media.to_ascii_lowercase().ends_with(end);
         if media.is_empty() || media.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("text/")) {

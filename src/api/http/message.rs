@@ -18,9 +18,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::media::is_json;
 use crate::error::{Error, Result};
 use crate::limits::BATCH_MESSAGES_MAX;
+use crate::topic::media::is_json;
 use crate::topic::{Message, cloudevent};
 
 /// A message in JSON.

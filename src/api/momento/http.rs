@@ -28,6 +28,7 @@ use crate::proto::momento::cache_client::pubsub::{
     Discontinuity as WireDiscontinuity, PublishRequest, TopicValue, topic_value::Kind,
 };
 use crate::store::unix_nanos;
+use crate::topic::media::media_type;
 use crate::topic::record::View;
 use crate::topic::{Message, TopicName, record};
 
@@ -61,7 +62,7 @@ async fn publish(host: Host, name: TopicName, request: Request<Incoming>) -> Res
 /// What the body is, as its type says.
 fn kind(headers: &HeaderMap) -> Result<fn(Bytes) -> Result<Kind>> {
     let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    match text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+    match media_type(text).to_ascii_lowercase().as_str() {
         "text/plain" => Ok(|body| match String::from_utf8(body.into()) {
             Ok(text) => Ok(Kind::Text(text)),
             Err(_) => Err(Error::field("body", "has to be UTF-8; send application/octet-stream otherwise")),

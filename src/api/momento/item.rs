@@ -4,6 +4,7 @@
 use bytes::BufMut;
 
 use crate::api::frame::{PREFIX_BYTES, prefix};
+use crate::topic::media::media_type;
 use crate::topic::record::{View, put_varint, varint_bytes};
 
 /// `_SubscriptionItem.item = 1`.
@@ -59,8 +60,8 @@ fn put_length(out: &mut Vec<u8>, tag: u8, bytes: usize) {
 
 /// Whether a client gets it as text: where it says that it is, and is.
 pub fn is_text(view: &View<'_>) -> bool {
-    let media_type = view.content_type.split(';').next().unwrap_or_default().trim();
-    media_type.eq_ignore_ascii_case(super::convert::TEXT) && std::str::from_utf8(view.payload).is_ok()
+    media_type(view.content_type).eq_ignore_ascii_case(super::convert::TEXT)
+        && std::str::from_utf8(view.payload).is_ok()
 }
 
 /// The id of the disposable token that published it.
